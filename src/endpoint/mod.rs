@@ -1,0 +1,120 @@
+//! One direction with everything that makes it more than a ring: waking the
+//! other side, disabling writes, closing, the end of the stream.
+//!
+//! # The end of a stream
+//!
+//! Writing can be disabled by either end while a write is under way, and yet no
+//! byte may be accepted and then lost, and none may follow the end. So:
+//!
+//! ```text
+//! producer:  writing.store(1); LIGHT FENCE; flags? ; copy; tail.store; writing.store(0)
+//! consumer:  ring empty; disabled? ; HEAVY FENCE; writing.load() == 0 ; tail again
+//! ```
+//!
+//! Either the producer sees that writing is disabled and takes its mark back,
+//! or the consumer sees the mark and says "not yet". When it sees no mark, every
+//! write that was let in is published, and the second look at the tail finds it.
+//! A consumer that went to sleep on "not yet" is woken when the write ends:
+//! the producer looks at the flags again before it decides that nobody is to be
+//! woken.
+//!
+//! # Closing
+//!
+//! A closed bit is set with Release after the last publication; who sees it
+//! looks at the tail once more. A killed peer sets nothing: whoever learns of
+//! its end from the kernel sets its bits for it ([`hang_up`]), so there is one
+//! way to be closed, not two.
+
+mod datagram;
+mod reader;
+mod stream;
+mod writer;
+
+pub use reader::{End, Reader};
+pub use writer::{Grant, Writer};
+
+use crate::mem::{Memory, Role, Site, Step, Word32, Word64, flags};
+use crate::wait::{self, Notify};
+
+/// Closes this endpoint: its producing end of `outgoing`, its consuming end of
+/// `incoming`. What was written stays readable.
+pub fn close<M: Notify>(outgoing: &M, incoming: &M) {
+    close_end(outgoing, Role::Producer);
+    close_end(incoming, Role::Consumer);
+    for (mem, role) in [(outgoing, Role::Consumer), (incoming, Role::Producer)] {
+        if mem.performs(Step::WakeAfterClose) && wait::is_awaited(mem, role) {
+            wait::wake_peer(mem, role);
+        }
+    }
+}
+
+/// Closes the peer's endpoint for it, because it is gone, and wakes our own
+/// sleepers. Pollers need nothing: their descriptor shows the hang-up.
+pub fn hang_up<M: Memory>(outgoing: &M, incoming: &M) {
+    close_end(incoming, Role::Producer);
+    close_end(outgoing, Role::Consumer);
+    for (mem, role) in [(incoming, Role::Consumer), (outgoing, Role::Producer)] {
+        if mem.performs(Step::WakeAfterClose) && wait::is_awaited(mem, role) {
+            wait::take_and_wake(mem, role);
+        }
+    }
+}
+
+fn close_end<M: Memory>(mem: &M, role: Role) {
+    // ORDERING(closed): Release; pairs with the Acquire in `Reader::end`.
+    mem.set32(role.flags(), flags::CLOSED, Site::Close);
+}
+
+/// Disables writing in one direction, for good, and wakes both its ends.
+/// `caller` is the end that the caller holds.
+pub fn disable<M: Notify>(mem: &M, caller: Role) {
+    mem.set32(Word32::ConsumerFlags, flags::WRITE_DISABLED, Site::Disable);
+    if !mem.performs(Step::WakeAfterDisable) {
+        return;
+    }
+    if wait::is_awaited(mem, caller.peer()) {
+        wait::wake_peer(mem, caller.peer());
+    }
+    if wait::is_awaited(mem, caller) {
+        wait::take_and_wake(mem, caller);
+    }
+}
+
+/// Forgets how the former owner of an endpoint waited, and that it may have
+/// been in the middle of a write.
+pub fn take_over<M: Memory>(outgoing: &M, incoming: &M) {
+    for (mem, role) in [(outgoing, Role::Producer), (incoming, Role::Consumer)] {
+        mem.store32(role.waiter(), 0, Site::Disarm);
+    }
+    outgoing.store32(Word32::Writing, 0, Site::EndWrite);
+}
+
+/// Queued payload bytes and totals of one direction, seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Payload bytes written since creation.
+    pub written: u64,
+    /// Payload bytes read since creation.
+    pub read: u64,
+    /// Payload bytes written and not yet read, 0 to capacity.
+    pub queued: u64,
+}
+
+/// Takes stock of a direction. With an enemy as peer its own figures are fiction,
+/// but `queued` stays within the capacity.
+pub fn fill<M: Memory>(mem: &M, capacity: u64) -> Fill {
+    // Head first: it never passes the tail that is read after it.
+    let read = mem.load64(Word64::Head, Site::Inspect);
+    let written = mem.load64(Word64::Tail, Site::Inspect);
+    Fill {
+        written,
+        read,
+        queued: written.wrapping_sub(read).min(capacity),
+    }
+}
+
+/// Whether one end of a direction is closed.
+pub fn is_closed<M: Memory>(mem: &M, role: Role) -> bool {
+    // ORDERING(closed): Acquire.
+    mem.load32(role.flags(), Site::ObserveClosed) & flags::CLOSED != 0
+}

@@ -1,0 +1,249 @@
+//! The consuming end of a direction.
+
+use crate::error::{Error, Result};
+use crate::layout::Kind;
+use crate::mem::{Fence, Role, Site, Step, Word32, Word64, flags, waiter};
+use crate::ring::Consumer;
+use crate::wait::{self, Arming, Condition, Deadline, Park, Spinner};
+
+/// Why nothing will ever follow what is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer is closed or gone.
+    PeerClosed,
+    /// Writing was disabled, by either end.
+    WriteDisabled,
+}
+
+impl From<End> for Error {
+    fn from(end: End) -> Self {
+        match end {
+            End::PeerClosed => Self::PeerClosed,
+            End::WriteDisabled => Self::WriteDisabled,
+        }
+    }
+}
+
+/// The consuming end of a direction.
+#[derive(Debug)]
+pub struct Reader<M> {
+    pub(super) ring: Consumer<M>,
+    /// Once the peer is gone it stays gone, whatever its memory says.
+    peer_closed: bool,
+}
+
+impl<M: Park> Reader<M> {
+    /// Takes over the consuming end where its former owner stopped.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] if the positions are impossible.
+    pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
+        Ok(Self {
+            ring: Consumer::attach(mem, kind, capacity)?,
+            peer_closed: false,
+        })
+    }
+
+    /// The memory underneath.
+    pub fn mem(&self) -> &M {
+        self.ring.mem()
+    }
+
+    /// The ring, to look into.
+    pub fn ring(&self) -> &Consumer<M> {
+        &self.ring
+    }
+
+    /// Payload bytes that this direction holds.
+    pub fn capacity(&self) -> u64 {
+        self.ring.capacity()
+    }
+
+    /// Payload bytes ever consumed.
+    pub fn total(&self) -> u64 {
+        self.ring.total()
+    }
+
+    /// Queued payload bytes: `most` or more if there are as many, else all.
+    ///
+    /// # Errors
+    /// With nothing queued, in this order: [`Error::PeerClosed`],
+    /// [`Error::WriteDisabled`], [`Error::WouldBlock`]; and [`Error::Protocol`]
+    /// if the tail is impossible.
+    #[inline(always)]
+    pub fn available(&mut self, most: usize) -> Result<u64> {
+        let queued = self.ring.queued();
+        if queued >= most as u64 && queued > 0 {
+            return Ok(queued);
+        }
+        self.look_for_data()
+    }
+
+    /// The slow half of `available`: the cached tail says that there is too little.
+    #[inline]
+    fn look_for_data(&mut self) -> Result<u64> {
+        match self.refresh()? {
+            0 => self.why_empty(),
+            queued => Ok(queued),
+        }
+    }
+
+    #[inline]
+    fn refresh(&mut self) -> Result<u64> {
+        if self.peer_closed {
+            // The tail was read after the peer had gone: this is all there is.
+            return Ok(self.ring.queued());
+        }
+        self.ring.refresh().map_err(Error::Protocol)
+    }
+
+    #[cold]
+    fn why_empty(&mut self) -> Result<u64> {
+        let end = self.end()?;
+        // The end is not here yet if the last look at the tail found more.
+        match (self.ring.queued(), end) {
+            (0, Some(end)) => Err(end.into()),
+            (0, None) => Err(Error::WouldBlock),
+            (queued, _) => Ok(queued),
+        }
+    }
+
+    /// Whether anything can follow what [`Consumer::queued`] shows from now on.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] if the tail is impossible, or what the fence reports.
+    pub fn end(&mut self) -> Result<Option<End>> {
+        if self.peer_closed {
+            return Ok(Some(End::PeerClosed));
+        }
+        let mem = self.ring.mem();
+        // ORDERING(closed): Acquire; pairs with the Release in `close_end`: the
+        // tail that is read next is the last one.
+        if mem.load32(Word32::ProducerFlags, Site::ObserveClosed) & flags::CLOSED != 0 {
+            if mem.performs(Step::CheckTailAfterClosed) {
+                self.refresh()?;
+            }
+            self.peer_closed = true;
+            return Ok(Some(End::PeerClosed));
+        }
+        let disabled = mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled);
+        if disabled & flags::WRITE_DISABLED == 0 || !self.no_write_in_progress()? {
+            return Ok(None);
+        }
+        if self.ring.mem().performs(Step::CheckTailAfterMark) {
+            self.refresh()?;
+        }
+        Ok(Some(End::WriteDisabled))
+    }
+
+    /// Having seen that writing is disabled: whether the last write that was let
+    /// in is over.
+    fn no_write_in_progress(&self) -> Result<bool> {
+        let mem = self.ring.mem();
+        if !mem.performs(Step::CheckMark) {
+            return Ok(true);
+        }
+        mem.heavy_fence(Fence::DisableThenCheckMark)?;
+        // ORDERING(write-in-progress): Acquire; pairs with the Release in
+        // `Writer::end`: without a mark, the write's tail is visible.
+        Ok(mem.load32(Word32::Writing, Site::ObserveWrite) == 0)
+    }
+
+    /// The last part of every read that freed space: a producer that waits for it
+    /// is woken.
+    #[inline(always)]
+    pub(super) fn freed(&mut self) {
+        if wait::is_awaited(self.mem(), Role::Producer) {
+            self.wake_producer();
+        }
+    }
+
+    /// Wakes the producer if the space that it waits for is there.
+    #[cold]
+    fn wake_producer(&mut self) {
+        let want = self.mem().load64(Word64::ProducerWant, Site::ReadWant);
+        // A violation shows at the next read; waking for nothing does no harm.
+        let queued = self.refresh().unwrap_or(0);
+        let reached = self.ring.capacity() - queued >= want;
+        if reached || !self.mem().performs(Step::CheckWant) {
+            wait::wake_peer(self.mem(), Role::Producer);
+        }
+    }
+
+    /// Blocks until `least` payload bytes are queued, or no more will be.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::TimedOut`], [`Error::Protocol`], or what the
+    /// system refused.
+    pub fn wait(&mut self, least: usize, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
+        let want = self.check_threshold(least)?;
+        let mut condition = Data { reader: self, want };
+        wait::block(
+            &mut condition,
+            arming(waiter::FUTEX, want),
+            spinner,
+            deadline,
+        )
+    }
+
+    /// Arms the doorbell for `least` queued payload bytes, unless there are as
+    /// many or no more will be. Says whether it armed.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Protocol`], or what the system refused.
+    pub fn arm(&mut self, least: usize) -> Result<bool> {
+        let want = self.check_threshold(least)?;
+        let mut condition = Data { reader: self, want };
+        wait::arm_doorbell(&mut condition, arming(waiter::DOORBELL, want))
+    }
+
+    fn check_threshold(&self, least: usize) -> Result<u64> {
+        let (requested, capacity) = (least as u64, self.ring.capacity());
+        if requested > capacity {
+            return Err(Error::TooLarge {
+                requested,
+                capacity,
+            });
+        }
+        Ok(requested)
+    }
+}
+
+fn arming(how: u32, want: u64) -> Arming {
+    Arming {
+        role: Role::Consumer,
+        how,
+        want,
+    }
+}
+
+/// "There is data", or there will be no more.
+struct Data<'a, M> {
+    reader: &'a mut Reader<M>,
+    want: u64,
+}
+
+impl<M: Park> Condition for Data<'_, M> {
+    type Memory = M;
+
+    fn mem(&self) -> &M {
+        self.reader.mem()
+    }
+
+    fn holds(&mut self) -> Result<bool> {
+        Ok(self.reader.refresh()? >= self.want
+            || self.reader.end()?.is_some()
+            // The look at the end may have found the rest.
+            || self.reader.ring.queued() >= self.want)
+    }
+
+    /// A producer that sleeps on a preference must not wait for us to read.
+    fn before_sleep(&mut self) {
+        let mem = self.reader.mem();
+        let bits = mem.load32(Word32::ProducerWaiter, Site::LookForWaiter);
+        let space = self.reader.ring.queued() < self.reader.ring.capacity();
+        if bits & waiter::SOFT != 0 && space && mem.performs(Step::RelieveSoftWaiter) {
+            wait::wake_peer(mem, Role::Producer);
+        }
+    }
+}

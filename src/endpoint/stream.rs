@@ -1,0 +1,103 @@
+//! Reading and writing bytes without boundaries.
+
+use std::io::{IoSlice, IoSliceMut};
+
+use super::{Reader, Writer};
+use crate::error::Result;
+use crate::wait::Park;
+
+impl<M: Park> Writer<M> {
+    /// Writes as much of `buf` as there is space for, at least one byte.
+    ///
+    /// An empty `buf` is a success, 0, unless writing is over.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    #[inline]
+    pub fn write(&mut self, buf: &[u8]) -> Result<usize> {
+        let grant = self.begin(buf.len().min(1), buf.len())?;
+        let len = grant.len();
+        grant.ring().copy_in(0, &buf[..len]);
+        grant.commit(len);
+        Ok(len)
+    }
+
+    /// Writes as much of `bufs`, one after the other, as there is space for.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> Result<usize> {
+        let total = bufs
+            .iter()
+            .map(|buf| buf.len())
+            .fold(0, usize::saturating_add);
+        let grant = self.begin(total.min(1), total)?;
+        let len = grant.len();
+        let mut done = 0;
+        for buf in bufs {
+            let part = buf.len().min(len - done);
+            grant.ring().copy_in(done, &buf[..part]);
+            done += part;
+        }
+        grant.commit(len);
+        Ok(len)
+    }
+}
+
+impl<M: Park> Reader<M> {
+    /// Reads as much into `buf` as is queued, at least one byte.
+    ///
+    /// An empty `buf` is a success, 0, if anything is queued.
+    ///
+    /// # Errors
+    /// As [`available`](Self::available).
+    #[inline]
+    pub fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let len = self.peek(buf)?;
+        self.consume(len);
+        Ok(len)
+    }
+
+    /// Reads like [`read`](Self::read), but leaves the bytes queued.
+    ///
+    /// # Errors
+    /// As [`available`](Self::available).
+    #[inline(always)]
+    pub fn peek(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let queued = self.available(buf.len())?;
+        let len = (buf.len() as u64).min(queued) as usize;
+        self.ring.copy_out(0, &mut buf[..len]);
+        Ok(len)
+    }
+
+    /// Reads as much into `bufs`, one after the other, as is queued.
+    ///
+    /// # Errors
+    /// As [`available`](Self::available).
+    pub fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let total = bufs
+            .iter()
+            .map(|buf| buf.len())
+            .fold(0, usize::saturating_add);
+        let queued = self.available(total)?;
+        let len = (total as u64).min(queued) as usize;
+        let mut done = 0;
+        for buf in bufs {
+            let part = buf.len().min(len - done);
+            self.ring.copy_out(done, &mut buf[..part]);
+            done += part;
+        }
+        self.consume(len);
+        Ok(len)
+    }
+
+    /// Drops the first `len` bytes, which the caller has seen queued.
+    #[inline(always)]
+    pub fn consume(&mut self, len: usize) {
+        debug_assert!(len as u64 <= self.ring.queued());
+        if len > 0 {
+            self.ring.publish(len);
+            self.freed();
+        }
+    }
+}

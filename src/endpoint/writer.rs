@@ -1,0 +1,327 @@
+//! The producing end of a direction.
+
+use crate::error::{Error, Result};
+use crate::layout::Kind;
+use crate::mem::{Fence, Role, Site, Step, Word32, Word64, flags, waiter};
+use crate::ring::Producer;
+use crate::wait::{self, Arming, Condition, Deadline, Park, Spinner};
+
+/// The producing end of a direction.
+#[derive(Debug)]
+pub struct Writer<M> {
+    pub(super) ring: Producer<M>,
+}
+
+impl<M: Park> Writer<M> {
+    /// Takes over the producing end where its former owner stopped.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] if the positions are impossible.
+    pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
+        Ok(Self {
+            ring: Producer::attach(mem, kind, capacity)?,
+        })
+    }
+
+    /// The memory underneath.
+    pub fn mem(&self) -> &M {
+        self.ring.mem()
+    }
+
+    /// Payload bytes that this direction holds.
+    pub fn capacity(&self) -> u64 {
+        self.ring.capacity()
+    }
+
+    /// Payload bytes ever published.
+    pub fn total(&self) -> u64 {
+        self.ring.total()
+    }
+
+    /// Begins a write of `least` to `most` payload bytes and says how many there
+    /// is space for.
+    ///
+    /// # Errors
+    /// In this order: [`Error::PeerClosed`], [`Error::WriteDisabled`],
+    /// [`Error::TooLarge`] if `least` exceeds the capacity,
+    /// [`Error::WouldBlock`] if less than `least` is free;
+    /// [`Error::Protocol`] if the head is impossible.
+    #[inline(always)]
+    pub fn begin(&mut self, least: usize, most: usize) -> Result<Grant<'_, M>> {
+        let mut free = self.ring.free();
+        if free < most as u64 {
+            free = self.look_for_space(least)?;
+        }
+        self.mem().store32(Word32::Writing, 1, Site::BeginWrite);
+        // ORDERING(write-in-progress): the mark, then the check.
+        self.mem().light_fence(Fence::MarkThenCheck);
+        let flags = self.mem().load32(Word32::ConsumerFlags, Site::CheckFlags);
+        let grant = Grant {
+            len: (most as u64).min(free) as usize,
+            writer: self,
+        };
+        match flags {
+            0 => Ok(grant),
+            flags => Err(grant.refuse(flags)),
+        }
+    }
+
+    /// Whether there is space for `least` payload bytes.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin), if there is not.
+    #[inline]
+    pub fn check_space(&mut self, least: usize) -> Result<()> {
+        if self.ring.free() < least as u64 {
+            self.look_for_space(least)?;
+        }
+        Ok(())
+    }
+
+    /// The slow half of `begin`: the cached head says that there is too little.
+    #[inline]
+    fn look_for_space(&mut self, least: usize) -> Result<u64> {
+        let free = self.ring.refresh().map_err(Error::Protocol)?;
+        if free >= least as u64 {
+            return Ok(free);
+        }
+        Err(self.why_no_space(least))
+    }
+
+    #[cold]
+    fn why_no_space(&self, least: usize) -> Error {
+        let capacity = self.ring.capacity();
+        match self.check() {
+            Err(error) => error,
+            // As in Zircon, a completely full ring is reported before a datagram
+            // that can never fit: the caller learns that when there is space.
+            Ok(()) if least as u64 > capacity && self.ring.free() > 0 => Error::TooLarge {
+                requested: least as u64,
+                capacity,
+            },
+            Ok(()) => Error::WouldBlock,
+        }
+    }
+
+    /// Whether a write could be accepted at all, space aside.
+    ///
+    /// # Errors
+    /// [`Error::PeerClosed`], else [`Error::WriteDisabled`].
+    pub fn check(&self) -> Result<()> {
+        match self.mem().load32(Word32::ConsumerFlags, Site::CheckFlags) {
+            0 => Ok(()),
+            flags => Err(refusal(flags)),
+        }
+    }
+
+    /// The last part of every write: the mark goes, and who waits is woken.
+    #[inline(always)]
+    fn end(&mut self) {
+        // ORDERING(write-in-progress): Release; pairs with the Acquire in
+        // `Reader::end`: who sees no mark sees this write's tail.
+        self.mem().store32(Word32::Writing, 0, Site::EndWrite);
+        if wait::is_awaited(self.mem(), Role::Consumer) {
+            self.wake_consumer();
+        }
+    }
+
+    /// Wakes the consumer if what it waits for is there, or will never come.
+    #[cold]
+    fn wake_consumer(&mut self) {
+        let want = self.mem().load64(Word64::ConsumerWant, Site::ReadWant);
+        // A violation shows at the next write; waking for nothing does no harm.
+        let free = self.ring.refresh().unwrap_or(0);
+        let reached = self.ring.capacity() - free >= want;
+        let last = self.mem().performs(Step::WakeAfterDisabledWrite)
+            && self.mem().load32(Word32::ConsumerFlags, Site::CheckFlags) & flags::WRITE_DISABLED
+                != 0;
+        if reached || last || !self.mem().performs(Step::CheckWant) {
+            wait::wake_peer(self.mem(), Role::Consumer);
+        }
+    }
+
+    /// Blocks until `least` payload bytes are free, or writing is over.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::TimedOut`], [`Error::Protocol`], or what the
+    /// system refused.
+    pub fn wait(&mut self, least: usize, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
+        self.check_threshold(least)?;
+        self.block(least as u64, waiter::FUTEX, spinner, deadline)
+    }
+
+    /// Blocks until a useful part of `len` payload bytes is free, or writing is over.
+    ///
+    /// A writer that is let go on at the first free byte is woken for every read;
+    /// one that waits for an empty ring leaves the reader idle. A quarter of the
+    /// capacity is between; a reader that would sleep meanwhile lets go on at once.
+    ///
+    /// # Errors
+    /// As for [`wait`](Self::wait), but `len` may be of any size.
+    pub fn wait_some(
+        &mut self,
+        len: usize,
+        spinner: &mut Spinner,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let want = (len as u64).min(self.ring.capacity() / 4).max(1);
+        self.block(want, waiter::FUTEX | waiter::SOFT, spinner, deadline)
+    }
+
+    fn block(
+        &mut self,
+        want: u64,
+        how: u32,
+        spinner: &mut Spinner,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let arming = Arming {
+            role: Role::Producer,
+            how,
+            want,
+        };
+        let soft = how & waiter::SOFT != 0;
+        let mut condition = Space {
+            writer: self,
+            want,
+            soft,
+        };
+        wait::block(&mut condition, arming, spinner, deadline)
+    }
+
+    /// Arms the doorbell for `least` free payload bytes, unless there are as many
+    /// or writing is over. Says whether it armed.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Protocol`], or what the system refused.
+    pub fn arm(&mut self, least: usize) -> Result<bool> {
+        self.check_threshold(least)?;
+        let arming = Arming {
+            role: Role::Producer,
+            how: waiter::DOORBELL,
+            want: least as u64,
+        };
+        let mut condition = Space {
+            writer: self,
+            want: least as u64,
+            soft: false,
+        };
+        wait::arm_doorbell(&mut condition, arming)
+    }
+
+    fn check_threshold(&self, least: usize) -> Result<()> {
+        let (requested, capacity) = (least as u64, self.ring.capacity());
+        if requested > capacity {
+            return Err(Error::TooLarge {
+                requested,
+                capacity,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Why a write is refused with these flags.
+fn refusal(flags: u32) -> Error {
+    if flags & flags::CLOSED != 0 {
+        Error::PeerClosed
+    } else {
+        // The only other bit; an enemy's unknown bits count as it.
+        Error::WriteDisabled
+    }
+}
+
+/// "There is space", or writing is over.
+struct Space<'a, M> {
+    writer: &'a mut Writer<M>,
+    want: u64,
+    soft: bool,
+}
+
+impl<M: Park> Condition for Space<'_, M> {
+    type Memory = M;
+
+    fn mem(&self) -> &M {
+        self.writer.mem()
+    }
+
+    fn holds(&mut self) -> Result<bool> {
+        let free = self.writer.ring.refresh().map_err(Error::Protocol)?;
+        Ok(free >= self.want
+            || self.writer.check().is_err()
+            || (self.soft && free > 0 && self.consumer_waits()))
+    }
+}
+
+impl<M: Park> Space<'_, M> {
+    /// Whether the consumer waits as well: then there will be no more space.
+    fn consumer_waits(&self) -> bool {
+        self.mem().performs(Step::RelieveSoftWaiter)
+            && self
+                .mem()
+                .load32(Word32::ConsumerWaiter, Site::LookForWaiter)
+                != 0
+    }
+}
+
+/// A write that was let in: space that is ours until it is committed or dropped.
+///
+/// While it lives the consumer is not told that the stream has ended.
+#[derive(Debug)]
+pub struct Grant<'a, M: Park> {
+    writer: &'a mut Writer<M>,
+    len: usize,
+}
+
+impl<M: Park> Grant<'_, M> {
+    /// Payload bytes that may be written.
+    #[inline(always)]
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "a grant for nothing is only asked for on purpose"
+    )]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The ring, to copy into.
+    #[inline(always)]
+    pub fn ring(&self) -> &Producer<M> {
+        &self.writer.ring
+    }
+
+    /// Publishes the first `len` bytes, as part of a stream.
+    #[inline(always)]
+    pub fn commit(self, len: usize) {
+        debug_assert!(len <= self.len);
+        self.finish(|ring| ring.publish(len));
+    }
+
+    /// Publishes a record that was written out.
+    #[inline(always)]
+    pub fn commit_record(self, prefix: usize, payload: usize) {
+        debug_assert!(payload <= self.len);
+        self.finish(|ring| ring.publish_record(prefix, payload));
+    }
+
+    #[inline(always)]
+    fn finish(self, publish: impl FnOnce(&mut Producer<M>)) {
+        let mut grant = std::mem::ManuallyDrop::new(self);
+        publish(&mut grant.writer.ring);
+        grant.writer.end();
+    }
+
+    /// Gives the write up because of `flags`.
+    #[cold]
+    fn refuse(self, flags: u32) -> Error {
+        drop(self);
+        refusal(flags)
+    }
+}
+
+/// Nothing was written.
+impl<M: Park> Drop for Grant<'_, M> {
+    fn drop(&mut self) {
+        self.writer.end();
+    }
+}

@@ -1,0 +1,151 @@
+//! The writing side of a ring.
+
+use super::{offset, positions, split};
+use crate::error::{Result, Violation};
+use crate::layout::Kind;
+use crate::mem::{Memory, Site, Word64};
+
+/// The writing side of a ring: space, bytes, publication.
+#[derive(Debug)]
+pub struct Producer<M> {
+    mem: M,
+    /// Payload bytes published. Ours: stored for the peer, never read back.
+    tail: u64,
+    /// Payload bytes consumed, as last seen; may be too small.
+    head: u64,
+    /// Ring bytes published; counted for records only.
+    cursor: u64,
+    /// Where the next byte goes, within the area.
+    offset: usize,
+    capacity: u64,
+    broken: Option<Violation>,
+}
+
+impl<M: Memory> Producer<M> {
+    /// Takes over the writing side where its former owner stopped.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`](crate::Error::Protocol) if the positions are impossible.
+    pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
+        let (tail, head) = positions(&mem, capacity)?;
+        Ok(Self {
+            tail,
+            head,
+            cursor: mem.load64(Word64::TailCursor, Site::Cursor),
+            offset: offset(&mem, kind, tail, Word64::TailCursor),
+            capacity: capacity as u64,
+            broken: None,
+            mem,
+        })
+    }
+
+    /// The memory underneath.
+    #[inline(always)]
+    pub fn mem(&self) -> &M {
+        &self.mem
+    }
+
+    /// Payload bytes that this direction holds.
+    #[inline(always)]
+    pub fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Payload bytes ever published.
+    pub fn total(&self) -> u64 {
+        self.tail
+    }
+
+    /// Free payload bytes as last seen; there may be more.
+    #[inline(always)]
+    pub fn free(&self) -> u64 {
+        self.capacity - self.tail.wrapping_sub(self.head)
+    }
+
+    /// Looks at the head again and returns the free payload bytes.
+    ///
+    /// # Errors
+    /// A violation, now and ever after, if the head went back or beyond the tail.
+    #[inline]
+    pub fn refresh(&mut self) -> Result<u64, Violation> {
+        if let Some(violation) = self.broken {
+            return Err(violation);
+        }
+        // ORDERING(space-freed): Acquire; pairs with the Release in
+        // `Consumer::publish`: the consumer has read what we may overwrite now.
+        let head = self.mem.load64(Word64::Head, Site::ObserveHead);
+        // One comparison: `head` must lie between the last one seen and the tail.
+        if head.wrapping_sub(self.head) > self.tail.wrapping_sub(self.head) {
+            return Err(self.break_off(Violation::HeadOutOfRange));
+        }
+        self.head = head;
+        Ok(self.free())
+    }
+
+    /// Makes this side useless: no space, and `refresh` reports why.
+    #[cold]
+    fn break_off(&mut self, violation: Violation) -> Violation {
+        self.broken = Some(violation);
+        self.head = self.tail.wrapping_sub(self.capacity);
+        violation
+    }
+
+    /// Copies `src` behind the tail, `at` ring bytes further on.
+    ///
+    /// The caller has seen that much space; the wrap is handled here.
+    #[inline(always)]
+    pub fn copy_in(&self, at: usize, src: &[u8]) {
+        let (start, first) = split(self.mem.area(), self.offset + at, src.len());
+        if first == src.len() {
+            self.mem.copy_in(start, src);
+        } else {
+            self.mem.copy_in(start, &src[..first]);
+            self.mem.copy_in(0, &src[first..]);
+        }
+    }
+
+    /// Copies bytes that were written but not published back to `dst`.
+    pub fn copy_back(&self, at: usize, dst: &mut [u8]) {
+        let (start, first) = split(self.mem.area(), self.offset + at, dst.len());
+        let (before, after) = dst.split_at_mut(first);
+        self.mem.copy_out(start, before);
+        self.mem.copy_out(0, after);
+    }
+
+    /// The two ranges of the area that `len` ring bytes occupy behind the tail,
+    /// `at` ring bytes further on, each as offset and length.
+    pub fn ranges(&self, at: usize, len: usize) -> [(usize, usize); 2] {
+        let (start, first) = split(self.mem.area(), self.offset + at, len);
+        [(start, first), (0, len - first)]
+    }
+
+    /// Publishes `len` bytes of a stream.
+    #[inline(always)]
+    pub fn publish(&mut self, len: usize) {
+        self.advance(len, len);
+    }
+
+    /// Publishes one record.
+    #[inline(always)]
+    pub fn publish_record(&mut self, prefix: usize, payload: usize) {
+        self.cursor = self.cursor.wrapping_add((prefix + payload) as u64);
+        self.mem
+            .store64(Word64::TailCursor, self.cursor, Site::Cursor);
+        self.advance(payload, prefix + payload);
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, payload: usize, ring: usize) {
+        let offset = self.offset + ring;
+        let area = self.mem.area();
+        self.offset = if offset >= area {
+            offset - area
+        } else {
+            offset
+        };
+        self.tail = self.tail.wrapping_add(payload as u64);
+        // ORDERING(data-published): Release; pairs with the Acquire in
+        // `Consumer::refresh`: whoever sees this tail sees the bytes before it.
+        self.mem.store64(Word64::Tail, self.tail, Site::PublishTail);
+    }
+}

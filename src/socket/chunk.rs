@@ -1,0 +1,184 @@
+//! Reading and writing in the ring's own memory.
+
+use super::link::Lane;
+use crate::endpoint::{Grant, Reader};
+use crate::mem::{SharedSlice, SharedSliceMut};
+use crate::ring::Record;
+use crate::ring::record::Prefix;
+
+/// Space in the ring, reserved for writing in place.
+///
+/// Nothing is sent before [`commit`](Self::commit); dropping the reservation sends
+/// nothing. While it lives, the peer does not see the end of the data even if
+/// writing is shut down meanwhile.
+///
+/// # Examples
+/// ```
+/// use zocket::Stream;
+///
+/// let (mut a, mut b) = Stream::pair()?;
+/// let mut space = a.try_reserve(5)?;
+/// space.write(0, b"hello");
+/// space.commit(4);
+///
+/// let mut buf = [0; 8];
+/// assert_eq!(b.try_read(&mut buf)?, 4);
+/// assert_eq!(&buf[..4], b"hell");
+/// # Ok::<(), zocket::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is sent before commit"]
+pub struct Reservation<'a> {
+    grant: Grant<'a, Lane>,
+    /// Ring bytes set aside before the payload; none in a stream.
+    prefix: usize,
+}
+
+impl<'a> Reservation<'a> {
+    pub(super) fn stream(grant: Grant<'a, Lane>) -> Self {
+        Self { grant, prefix: 0 }
+    }
+
+    pub(super) fn datagram(grant: Grant<'a, Lane>) -> Self {
+        let prefix = match grant.len() {
+            0 => 0,
+            len => Prefix::new(len).as_bytes().len(),
+        };
+        Self { grant, prefix }
+    }
+
+    /// Bytes of the space.
+    pub fn len(&self) -> usize {
+        self.grant.len()
+    }
+
+    /// Whether it has none: only if none was asked for.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The space itself, in one piece or, where the ring wraps, in two.
+    ///
+    /// Its content is whatever was there before. The peer can see and change it at
+    /// any moment.
+    pub fn spans(&mut self) -> [SharedSliceMut<'_>; 2] {
+        let ring = self.grant.ring();
+        ring.ranges(self.prefix, self.grant.len())
+            .map(|(offset, len)| ring.mem().slice_mut(offset, len))
+    }
+
+    /// Copies `src` to the space, `at` bytes from its beginning.
+    ///
+    /// # Panics
+    /// If it does not fit there.
+    pub fn write(&mut self, at: usize, src: &[u8]) {
+        assert!(
+            at <= self.len() && src.len() <= self.len() - at,
+            "{} bytes at {at} do not fit into a reservation of {}",
+            src.len(),
+            self.len()
+        );
+        self.grant.ring().copy_in(self.prefix + at, src);
+    }
+
+    /// Sends the first `len` bytes; of a datagram endpoint, as one datagram. With 0,
+    /// sends nothing.
+    ///
+    /// # Panics
+    /// If `len` is larger than the space.
+    pub fn commit(self, len: usize) {
+        assert!(
+            len <= self.len(),
+            "commit of {len} bytes out of a reservation of {}",
+            self.len()
+        );
+        match (len, self.prefix) {
+            (0, _) => drop(self.grant),
+            (len, 0) => self.grant.commit(len),
+            (len, _) => self.grant.commit_datagram(len),
+        }
+    }
+}
+
+/// Data in the ring, to be read in place.
+///
+/// The bytes stay queued until they are consumed; dropping the chunk leaves them.
+/// A hostile peer can change them at any moment, see [`SharedSlice`].
+///
+/// # Examples
+/// ```
+/// use zocket::Stream;
+///
+/// let (mut a, mut b) = Stream::pair()?;
+/// a.try_write(b"hello")?;
+///
+/// let chunk = b.try_chunk()?;
+/// let sum: u32 = chunk.spans().iter().flat_map(|span| span.as_atomics())
+///     .map(|byte| u32::from(byte.load(std::sync::atomic::Ordering::Relaxed)))
+///     .sum();
+/// assert_eq!(sum, 532);
+/// chunk.consume(5);
+/// assert_eq!(b.info().readable, 0);
+/// # Ok::<(), zocket::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ReadChunk<'a> {
+    reader: &'a mut Reader<Lane>,
+    /// The datagram, if the endpoint is of that kind.
+    record: Option<Record>,
+    len: usize,
+}
+
+impl<'a> ReadChunk<'a> {
+    pub(super) fn stream(reader: &'a mut Reader<Lane>, len: usize) -> Self {
+        Self {
+            reader,
+            record: None,
+            len,
+        }
+    }
+
+    pub(super) fn datagram(reader: &'a mut Reader<Lane>, record: Record) -> Self {
+        Self {
+            reader,
+            record: Some(record),
+            len: record.payload,
+        }
+    }
+
+    /// Bytes of the chunk.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes themselves, in one piece or, where the ring wraps, in two.
+    pub fn spans(&self) -> [SharedSlice<'_>; 2] {
+        let ring = self.reader.ring();
+        let prefix = self.record.map_or(0, |record| record.prefix);
+        ring.ranges(prefix, self.len)
+            .map(|(offset, len)| ring.mem().slice(offset, len))
+    }
+
+    /// Takes the first `len` bytes out of the ring; of a datagram endpoint, the whole
+    /// datagram, whatever `len` is. With 0, takes nothing.
+    ///
+    /// # Panics
+    /// If `len` is larger than the chunk.
+    pub fn consume(self, len: usize) {
+        assert!(
+            len <= self.len,
+            "{len} bytes consumed out of a chunk of {}",
+            self.len
+        );
+        match self.record {
+            Some(record) if len > 0 => self.reader.consume_datagram(record),
+            Some(_) => {}
+            None => self.reader.consume(len),
+        }
+    }
+}

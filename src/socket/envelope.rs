@@ -1,0 +1,317 @@
+//! An endpoint as one descriptor: the *envelope*.
+//!
+//! An envelope is one end of a `SOCK_SEQPACKET` socket pair whose other end is
+//! closed, with a single message queued: a header that says which end of which
+//! kind this is, and two descriptors, the memory and the end of the doorbell. It
+//! can be sent, inherited and kept like any descriptor. Receiving the message
+//! is taking the endpoint out, and the kernel lets only one do that. While it is
+//! on its way the doorbell is open, so the peer sees no hang-up; if the envelope
+//! is dropped, the kernel closes what is inside, and the peer sees it at once.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair};
+
+use super::link::Link;
+use super::{Datagram, Stream};
+use crate::error::{Error, Result};
+use crate::layout::{FenceMode, Kind, Side, VERSION};
+use crate::sys::doorbell::{self, Doorbell};
+use crate::sys::region::Region;
+use crate::sys::{fdpass, fork, membarrier};
+
+/// First eight bytes of the message.
+const MAGIC: u64 = u64::from_le_bytes(*b"zocket\xE7\x01");
+
+/// What all handles carry until rights can be taken away.
+const ALL_RIGHTS: u32 = u32::MAX;
+
+/// The message in an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Message {
+    kind: Kind,
+    side: Side,
+}
+
+/// Bytes of a message.
+const MESSAGE_SIZE: usize = 24;
+
+impl Message {
+    fn to_bytes(self) -> [u8; MESSAGE_SIZE] {
+        let mut bytes = [0; MESSAGE_SIZE];
+        bytes[..8].copy_from_slice(&MAGIC.to_le_bytes());
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.kind.to_wire().to_le_bytes());
+        bytes[16..20].copy_from_slice(&(self.side as u32).to_le_bytes());
+        bytes[20..].copy_from_slice(&ALL_RIGHTS.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a message that anybody may have written.
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let u32_at = |at: usize| {
+            let bytes = bytes.get(at..at + 4)?;
+            Some(u32::from_le_bytes(bytes.try_into().ok()?))
+        };
+        if bytes.get(..8) != Some(&MAGIC.to_le_bytes()) {
+            return Err(Error::NotAnEndpoint);
+        }
+        match u32_at(8) {
+            Some(VERSION) => {}
+            Some(found) => return Err(Error::UnsupportedVersion { found }),
+            None => return Err(Error::NotAnEndpoint),
+        }
+        if bytes.len() != MESSAGE_SIZE {
+            return Err(Error::NotAnEndpoint);
+        }
+        let field = |at, name| u32_at(at).ok_or(Error::BadHeader(name));
+        let kind = Kind::from_wire(field(12, "kind")?).ok_or(Error::BadHeader("kind"))?;
+        let side = Side::from_wire(field(16, "side")?).ok_or(Error::BadHeader("side"))?;
+        if field(20, "rights")? != ALL_RIGHTS {
+            return Err(Error::BadHeader("rights"));
+        }
+        Ok(Self { kind, side })
+    }
+}
+
+/// Puts an endpoint into an envelope. Nothing has happened to it on an error.
+pub(super) fn pack(link: &Link) -> Result<OwnedFd> {
+    link.check_owner()?;
+    let (keep, send) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .map_err(|e| Error::os("socketpair", e))?;
+    let message = Message {
+        kind: link.header().kind,
+        side: link.side(),
+    };
+    let contents = [link.region().memfd(), link.doorbell().as_fd()];
+    fdpass::send(send.as_fd(), &message.to_bytes(), &contents)
+        .map_err(|e| Error::os("sendmsg", e))?;
+    link.set_moved();
+    Ok(keep)
+}
+
+/// Looks at what an envelope holds, and takes nothing.
+fn inspect(envelope: BorrowedFd<'_>) -> Result<Message> {
+    if !doorbell::is_unix_socket(envelope, SockType::SeqPacket) {
+        return Err(Error::NotAnEndpoint);
+    }
+    let mut bytes = [0; MESSAGE_SIZE];
+    match fdpass::peek(envelope, &mut bytes) {
+        // The other end is closed and no message is there: somebody took it.
+        Ok(0) => Err(Error::AlreadyClaimed),
+        Ok(MESSAGE_SIZE) => Message::parse(&bytes),
+        Ok(n) => Message::parse(&bytes[..n.min(MESSAGE_SIZE - 1)]),
+        // EAGAIN: the other end is open, so this is somebody's socket.
+        Err(_) => Err(Error::NotAnEndpoint),
+    }
+}
+
+/// Whether a descriptor is an envelope that still holds an endpoint.
+pub(super) fn check(envelope: BorrowedFd<'_>) -> Result<()> {
+    inspect(envelope).map(drop)
+}
+
+/// Takes an endpoint of this kind out of its envelope.
+fn claim(envelope: OwnedFd, kind: Kind) -> Result<Arc<Link>, ClaimError> {
+    match inspect(envelope.as_fd()) {
+        Ok(message) if message.kind == kind => {}
+        Ok(Message { kind: found, .. }) => {
+            return Err(ClaimError::untouched(Error::WrongKind { found }, envelope));
+        }
+        Err(error) => return Err(ClaimError::untouched(error, envelope)),
+    }
+    open(&envelope, kind).map_err(|error| ClaimError {
+        error,
+        envelope: None,
+    })
+}
+
+fn open(envelope: &OwnedFd, kind: Kind) -> Result<Arc<Link>> {
+    let mut bytes = [0; MESSAGE_SIZE];
+    let received = fdpass::receive(envelope.as_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT)
+        .map_err(|e| Error::os("recvmsg", e))?;
+    if received.len == 0 {
+        // Somebody else was faster, after our look.
+        return Err(Error::AlreadyClaimed);
+    }
+    let message = Message::parse(&bytes[..received.len])?;
+    let [memfd, bell] = received.into_fds()?;
+    let doorbell = Doorbell::attach(bell)?;
+    fork::install();
+    let region = Region::attach(memfd)?;
+    let header = *region.header();
+    if header.kind != message.kind || header.kind != kind {
+        return Err(Error::WrongKind { found: header.kind });
+    }
+    if header.fence_mode == FenceMode::Asymmetric {
+        membarrier::register()?;
+    }
+    let link = Arc::new(Link::new(message.side, Arc::new(region), doorbell));
+    link.take_over();
+    Ok(link)
+}
+
+/// Why no endpoint could be taken out of a descriptor.
+///
+/// As long as nothing was taken out, the descriptor is given back: nothing is lost
+/// by asking for a stream where a datagram endpoint is.
+#[derive(Debug)]
+pub struct ClaimError {
+    error: Error,
+    envelope: Option<OwnedFd>,
+}
+
+impl ClaimError {
+    fn untouched(error: Error, envelope: OwnedFd) -> Self {
+        Self {
+            error,
+            envelope: Some(envelope),
+        }
+    }
+
+    /// What was wrong.
+    pub fn error(&self) -> Error {
+        self.error
+    }
+
+    /// The descriptor, if it is as it was.
+    pub fn into_fd(self) -> Option<OwnedFd> {
+        self.envelope
+    }
+}
+
+impl fmt::Display for ClaimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for ClaimError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<ClaimError> for Error {
+    fn from(error: ClaimError) -> Self {
+        error.error
+    }
+}
+
+impl From<ClaimError> for std::io::Error {
+    fn from(error: ClaimError) -> Self {
+        error.error.into()
+    }
+}
+
+/// Why an endpoint could not be packed or sent, and the endpoint.
+#[derive(Debug)]
+pub struct TransferError<E> {
+    error: Error,
+    endpoint: Option<E>,
+}
+
+impl<E> TransferError<E> {
+    pub(super) fn new(error: Error, endpoint: Option<E>) -> Self {
+        Self { error, endpoint }
+    }
+
+    /// What was wrong.
+    pub fn error(&self) -> Error {
+        self.error
+    }
+
+    /// The endpoint, as it was before; `None` only if it was packed already and
+    /// could not be unpacked again.
+    pub fn into_endpoint(self) -> Option<E> {
+        self.endpoint
+    }
+}
+
+impl<E> fmt::Display for TransferError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<E: fmt::Debug> std::error::Error for TransferError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<E> From<TransferError<E>> for Error {
+    fn from(error: TransferError<E>) -> Self {
+        error.error
+    }
+}
+
+impl<E> From<TransferError<E>> for std::io::Error {
+    fn from(error: TransferError<E>) -> Self {
+        error.error.into()
+    }
+}
+
+/// What makes and unmakes envelopes, the same for both kinds.
+macro_rules! envelope_conversions {
+    ($endpoint:ident, $kind:expr) => {
+        impl $endpoint {
+            /// Packs the endpoint into a single descriptor, which can be sent through any
+            /// Unix socket, inherited, or kept, and from which
+            #[doc = concat!("`", stringify!($endpoint), "::try_from`")]
+            /// makes an endpoint again, once, in whatever process. What is queued stays
+            /// queued; the peer notices nothing, unless the descriptor is dropped.
+            ///
+            /// # Errors
+            /// [`TransferError`] with the endpoint, unharmed: [`Error::Os`], as when there are
+            /// no descriptors left; [`Error::Forked`].
+            pub fn into_fd(self) -> Result<OwnedFd, TransferError<Self>> {
+                pack(self.link()).map_err(|error| TransferError::new(error, Some(self)))
+            }
+        }
+
+        /// Packs an endpoint into a descriptor; see `into_fd`.
+        ///
+        /// # Panics
+        /// Where `into_fd` returns an error.
+        impl From<$endpoint> for OwnedFd {
+            fn from(endpoint: $endpoint) -> Self {
+                match endpoint.into_fd() {
+                    Ok(fd) => fd,
+                    Err(error) => panic!("cannot pack an endpoint: {error}"),
+                }
+            }
+        }
+
+        /// Takes an endpoint out of a descriptor.
+        ///
+        /// # Errors
+        /// [`ClaimError`], which says what was wrong: [`Error::NotAnEndpoint`],
+        /// [`Error::AlreadyClaimed`], [`Error::WrongKind`],
+        /// [`Error::UnsupportedVersion`], [`Error::DescriptorCount`],
+        /// [`Error::MissingSeals`], [`Error::WrongMemorySize`], [`Error::BadHeader`],
+        /// [`Error::Protocol`], [`Error::FenceRefused`], [`Error::Os`]. Nothing stays
+        /// open or mapped then.
+        impl TryFrom<OwnedFd> for $endpoint {
+            type Error = ClaimError;
+
+            fn try_from(envelope: OwnedFd) -> Result<Self, ClaimError> {
+                let link = claim(envelope, $kind)?;
+                Self::from_link(link).map_err(|error| ClaimError {
+                    error,
+                    envelope: None,
+                })
+            }
+        }
+    };
+}
+
+envelope_conversions!(Stream, Kind::Stream);
+envelope_conversions!(Datagram, Kind::Datagram);

@@ -1,0 +1,224 @@
+//! One half of an endpoint, of either role and kind: the core's reader or writer,
+//! and when to wait, to ask the kernel, to give up.
+
+use std::sync::Arc;
+
+use super::link::{Lane, Link};
+use super::misses::Misses;
+use crate::endpoint::{Reader, Writer};
+use crate::error::{Error, Result};
+use crate::layout::Kind;
+use crate::mem::Role;
+use crate::wait::{Deadline, Spinner};
+
+/// The half that reads.
+pub(super) type Receiving = Half<Reader<Lane>>;
+/// The half that writes.
+pub(super) type Sending = Half<Writer<Lane>>;
+
+/// A half of an endpoint.
+#[derive(Debug)]
+pub(super) struct Half<E> {
+    end: E,
+    spinner: Spinner,
+    misses: Misses,
+}
+
+/// How many bytes a call waits for, queued ones or free ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Want {
+    /// All of these.
+    All(usize),
+    /// A useful part of these.
+    Part(usize),
+}
+
+/// What reader and writer have in common.
+pub(super) trait End: Sized {
+    const ROLE: Role;
+    fn attach(lane: Lane, kind: Kind, capacity: usize) -> Result<Self>;
+    fn lane(&self) -> &Lane;
+    fn total(&self) -> u64;
+    fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()>;
+    fn arm(&mut self, least: usize) -> Result<bool>;
+}
+
+impl End for Reader<Lane> {
+    const ROLE: Role = Role::Consumer;
+
+    fn attach(lane: Lane, kind: Kind, capacity: usize) -> Result<Self> {
+        Self::attach(lane, kind, capacity)
+    }
+
+    #[inline(always)]
+    fn lane(&self) -> &Lane {
+        self.mem()
+    }
+
+    fn total(&self) -> u64 {
+        self.total()
+    }
+
+    fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
+        match want {
+            Want::All(least) => self.wait(least, spinner, deadline),
+            // Any data is useful.
+            Want::Part(_) => self.wait(1, spinner, deadline),
+        }
+    }
+
+    fn arm(&mut self, least: usize) -> Result<bool> {
+        self.arm(least)
+    }
+}
+
+impl End for Writer<Lane> {
+    const ROLE: Role = Role::Producer;
+
+    fn attach(lane: Lane, kind: Kind, capacity: usize) -> Result<Self> {
+        Self::attach(lane, kind, capacity)
+    }
+
+    #[inline(always)]
+    fn lane(&self) -> &Lane {
+        self.mem()
+    }
+
+    fn total(&self) -> u64 {
+        self.total()
+    }
+
+    fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
+        match want {
+            Want::All(least) => self.wait(least, spinner, deadline),
+            Want::Part(len) => self.wait_some(len, spinner, deadline),
+        }
+    }
+
+    fn arm(&mut self, least: usize) -> Result<bool> {
+        self.arm(least)
+    }
+}
+
+impl<E: End> Half<E> {
+    /// The half of `link` in this role.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] if the positions in its memory are impossible.
+    pub(super) fn new(link: Arc<Link>) -> Result<Self> {
+        let (kind, capacity) = (link.header().kind, link.header().capacity);
+        Ok(Self {
+            end: E::attach(Lane::new(link, E::ROLE), kind, capacity)?,
+            spinner: Spinner::adaptive(),
+            misses: Misses::default(),
+        })
+    }
+
+    #[inline(always)]
+    pub(super) fn link(&self) -> &Arc<Link> {
+        self.end.lane().link()
+    }
+
+    /// The core's reader or writer, for grants that outlive an attempt.
+    #[inline(always)]
+    pub(super) fn end(&mut self) -> &mut E {
+        &mut self.end
+    }
+
+    /// Carries out `call` without waiting.
+    #[inline(always)]
+    pub(super) fn attempt<T>(&mut self, mut call: impl FnMut(&mut E) -> Result<T>) -> Result<T> {
+        self.link().check_owner()?;
+        match call(&mut self.end) {
+            Ok(value) => Ok(value),
+            Err(error) if self.look_into(error) => call(&mut self.end),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does what an error calls for; says whether the answer may be another now.
+    #[cold]
+    fn look_into(&mut self, error: Error) -> bool {
+        match error {
+            Error::WouldBlock => {
+                self.misses.count(self.end.total())
+                    && !self.link().is_watched()
+                    && self.link().look_for_hang_up()
+            }
+            Error::Protocol(_) => {
+                self.link().disconnect();
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Carries out `call`; while that would block, waits for what it wants, until
+    /// `deadline`. On a non-blocking endpoint, does not wait.
+    pub(super) fn complete<T>(
+        &mut self,
+        deadline: impl FnOnce(&Link) -> Deadline,
+        want: Want,
+        mut call: impl FnMut(&mut E) -> Result<T>,
+    ) -> Result<T> {
+        match self.attempt(&mut call) {
+            Err(Error::WouldBlock) if !self.link().settings.nonblocking() => {}
+            result => return result,
+        }
+        // Only a call that has to wait looks at the clock.
+        let deadline = deadline(self.link());
+        loop {
+            self.wait(want, deadline)?;
+            match self.attempt(&mut call) {
+                Err(Error::WouldBlock) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// The deadline of a call that has none of its own.
+    pub(super) fn usual_deadline(link: &Link) -> Deadline {
+        link.settings.deadline(E::ROLE)
+    }
+
+    /// Waits for what is wanted, or until there will be no more of it.
+    pub(super) fn wait(&mut self, want: Want, deadline: Deadline) -> Result<()> {
+        self.link().check_owner()?;
+        let result = if self.link().settings.busy_wait() {
+            self.end.wait(want, &mut self.spinner, deadline)
+        } else {
+            self.end.wait(want, &mut Spinner::disabled(), deadline)
+        };
+        self.disconnect_if_broken(result)
+    }
+
+    /// Arms the doorbell for `least` bytes; says whether it did, or they were there.
+    pub(super) fn arm(&mut self, least: usize) -> Result<bool> {
+        self.link().check_owner()?;
+        let result = self.end.arm(least);
+        self.disconnect_if_broken(result)
+    }
+
+    /// Ends writing in this half's direction, as nobody will write, or read, it any more.
+    pub(super) fn shut_down(&self) {
+        if self.link().check_owner().is_ok() {
+            self.link().disable(E::ROLE);
+        }
+    }
+
+    fn disconnect_if_broken<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error @ Error::Protocol(_)) = result {
+            self.look_into(error);
+        }
+        result
+    }
+}
+
+/// The end of the data as `Read` reports it: nothing read, and no error.
+#[inline(always)]
+pub(super) fn end_is_zero(result: Result<usize>) -> Result<usize> {
+    match result {
+        Err(Error::PeerClosed | Error::WriteDisabled) => Ok(0),
+        result => result,
+    }
+}

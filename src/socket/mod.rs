@@ -1,0 +1,55 @@
+//! Endpoints as users hold them: [`Stream`] and [`Datagram`], their halves, and
+//! how an endpoint becomes a descriptor and an endpoint again.
+
+mod builder;
+mod chunk;
+mod datagram;
+mod envelope;
+mod half;
+mod info;
+mod link;
+mod misses;
+mod pass;
+pub mod process;
+mod stream;
+
+pub use builder::{Builder, FencePolicy};
+pub use chunk::{ReadChunk, Reservation};
+pub use datagram::{Datagram, OwnedRecvHalf, OwnedSendHalf};
+pub use envelope::{ClaimError, TransferError};
+pub use info::Info;
+pub use stream::{OwnedReadHalf, OwnedWriteHalf, Stream};
+
+use std::fmt;
+
+/// Two halves that are not of the same endpoint, given back.
+#[derive(Debug)]
+pub struct ReuniteError<R, W>(
+    /// The half that reads.
+    pub R,
+    /// The half that writes.
+    pub W,
+);
+
+impl<R, W> fmt::Display for ReuniteError<R, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the halves are not of the same endpoint")
+    }
+}
+
+impl<R: fmt::Debug, W: fmt::Debug> std::error::Error for ReuniteError<R, W> {}
+
+/// What arming the descriptor for polling led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// What was asked for is there, or will never be: go on without polling.
+    Ready,
+    /// The descriptor will become readable when it is there, or will never be.
+    Armed,
+}
+
+impl Readiness {
+    fn from_armed(armed: bool) -> Self {
+        if armed { Self::Armed } else { Self::Ready }
+    }
+}

@@ -1,0 +1,74 @@
+//! The futex: `futex(2)` without the private flag, since the word is shared
+//! between processes and a private wake-up would never reach the other one.
+
+#![allow(unsafe_code, reason = "raw system calls")]
+
+use std::ptr;
+use std::sync::atomic::AtomicU32;
+
+use nix::errno::Errno;
+
+use crate::wait::{Deadline, Wake};
+
+/// Sleeps while `word` holds `expected`, until woken or `deadline`.
+///
+/// `long futex(uint32_t *uaddr, FUTEX_WAIT_BITSET, uint32_t val, const struct
+/// timespec *timeout, NULL, FUTEX_BITSET_MATCH_ANY)`, with an absolute timeout
+/// on the monotonic clock. A signal counts as a wake-up: the caller looks and
+/// sleeps again.
+///
+/// [futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html)
+pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake {
+    let timeout = deadline.timespec().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: `word` is a valid, aligned u32 for the whole call, `timeout` is null
+    // or points to a timespec that outlives the call; the kernel writes neither.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT_BITSET,
+            expected,
+            timeout,
+            ptr::null::<u32>(),
+            libc::FUTEX_BITSET_MATCH_ANY,
+        )
+    };
+    match Errno::result(result) {
+        Err(Errno::ETIMEDOUT) => Wake::TimedOut,
+        // Woken; EAGAIN: the word has changed; EINTR. Nothing else can happen
+        // to a valid address and a valid time.
+        _ => Wake::Woken,
+    }
+}
+
+/// Wakes every thread of every process that sleeps on `word`.
+///
+/// `long futex(uint32_t *uaddr, FUTEX_WAKE, INT_MAX)`
+///
+/// [futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html)
+pub(crate) fn wake_all(word: &AtomicU32) {
+    // SAFETY: `word` is a valid, aligned u32; the kernel only looks up its address.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn wait_on_a_changed_word_returns_at_once() {
+        assert_eq!(wait(&AtomicU32::new(1), 2, Deadline::NEVER), Wake::Woken);
+    }
+
+    #[test]
+    fn wait_ends_at_its_deadline() {
+        let timeout = Duration::from_millis(5);
+        let start = std::time::Instant::now();
+        let word = AtomicU32::new(1);
+        let deadline = Deadline::after(timeout);
+        while wait(&word, 1, deadline) != Wake::TimedOut {}
+        assert!(start.elapsed() >= timeout);
+    }
+}

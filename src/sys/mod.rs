@@ -1,0 +1,15 @@
+//! What the kernel is asked for: memory that travels ([`region`]), sleep and
+//! wake-up ([`futex`], [`membarrier`]), a descriptor that shows life and death
+//! ([`doorbell`], [`hangup`]), and the passing of descriptors ([`fdpass`]).
+//!
+//! `nix` makes the calls that it has; `futex` and `membarrier` are raw.
+
+pub(crate) mod doorbell;
+pub(crate) mod fdio;
+pub(crate) mod fdpass;
+pub(crate) mod fork;
+pub(crate) mod futex;
+pub(crate) mod hangup;
+pub(crate) mod koid;
+pub(crate) mod membarrier;
+pub(crate) mod region;

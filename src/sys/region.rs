@@ -1,0 +1,167 @@
+//! The shared memory of a pair: made, sealed, reserved, checked, mapped.
+
+#![allow(unsafe_code, reason = "addresses into a mapping")]
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::ftruncate;
+
+use crate::error::{Error, Result};
+use crate::layout::{HEADER_SIZE, HUGE_PAGE_SHIFT, Header};
+
+/// What to ask of the memory beyond its existence.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wishes {
+    /// Every page is entered into the page table at once.
+    pub(crate) prefault: bool,
+    /// Pages are locked in memory.
+    pub(crate) lock: bool,
+}
+
+/// A mapped memfd whose size nobody can change.
+#[derive(Debug)]
+pub(crate) struct Region {
+    map: MmapRaw,
+    memfd: OwnedFd,
+    header: Header,
+}
+
+/// No later change of the size, and no change of the seals.
+fn seals() -> SealFlag {
+    SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
+}
+
+impl Region {
+    /// Makes the memory that `header` describes, all of it reserved.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`] if there is not that much, or no huge pages; else the
+    /// call that failed.
+    pub(crate) fn create(header: Header, wishes: Wishes) -> Result<Self> {
+        let memfd = create_memfd(header.page_shift)?;
+        let len = header.total_size() as libc::off_t;
+        ftruncate(&memfd, len).map_err(|e| Error::os("ftruncate", e))?;
+        // Sealed before anybody else can have it, and before it is filled.
+        fcntl(&memfd, FcntlArg::F_ADD_SEALS(seals())).map_err(|e| Error::os("fcntl", e))?;
+        // Every page exists from here on: no SIGBUS for want of memory later.
+        fallocate(&memfd, FallocateFlags::empty(), 0, len)
+            .map_err(|e| Error::os("fallocate", e))?;
+        let region = Self::map(memfd, header)?;
+        region.apply(wishes)?;
+        region.write_header();
+        Ok(region)
+    }
+
+    /// Maps a memfd that somebody sent, if it is what it must be.
+    ///
+    /// # Errors
+    /// [`Error::MissingSeals`], [`Error::WrongMemorySize`], and whatever
+    /// [`Header::parse`] reports. Nothing was mapped then.
+    pub(crate) fn attach(memfd: OwnedFd) -> Result<Self> {
+        check_seals(&memfd)?;
+        // The size is final now. Every field is copied out before it is checked.
+        let found = File::from(memfd.try_clone().map_err(|e| Error::io("fcntl", &e))?)
+            .metadata()
+            .map_err(|e| Error::io("fstat", &e))?
+            .len();
+        let mut bytes = [0; HEADER_SIZE];
+        let read =
+            nix::sys::uio::pread(&memfd, &mut bytes, 0).map_err(|e| Error::os("pread", e))?;
+        if read < HEADER_SIZE {
+            return Err(Error::WrongMemorySize {
+                expected: HEADER_SIZE as u64,
+                found,
+            });
+        }
+        let header = Header::parse(&bytes)?;
+        let expected = header.total_size() as u64;
+        if found != expected {
+            return Err(Error::WrongMemorySize { expected, found });
+        }
+        Self::map(memfd, header)
+    }
+
+    fn map(memfd: OwnedFd, header: Header) -> Result<Self> {
+        let map = MmapOptions::new()
+            .len(header.total_size())
+            .map_raw(&memfd)
+            .map_err(|e| Error::io("mmap", &e))?;
+        Ok(Self { map, memfd, header })
+    }
+
+    fn apply(&self, wishes: Wishes) -> Result<()> {
+        if wishes.prefault {
+            self.map
+                .advise(Advice::PopulateWrite)
+                .map_err(|e| Error::io("madvise", &e))?;
+        }
+        if wishes.lock {
+            // ENOMEM is RLIMIT_MEMLOCK here, not want of memory: the call is named.
+            self.map.lock().map_err(|e| Error::Os {
+                call: "mlock",
+                errno: e.raw_os_error().unwrap_or(libc::EIO),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn write_header(&self) {
+        let bytes = self.header.to_bytes();
+        let at = self.at(0, HEADER_SIZE);
+        // SAFETY: `at` checked that HEADER_SIZE bytes are mapped there; nobody else
+        // has the memory yet; `bytes` is a private array.
+        unsafe { at.copy_from_nonoverlapping(NonNull::from(&bytes).cast(), HEADER_SIZE) };
+    }
+
+    /// What the pair was made with.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The descriptor of the memory.
+    pub(crate) fn memfd(&self) -> BorrowedFd<'_> {
+        self.memfd.as_fd()
+    }
+
+    /// The address of `offset`, of which `len` bytes are mapped as long as `self`.
+    ///
+    /// # Panics
+    /// If the range is not inside the region.
+    pub(crate) fn at(&self, offset: usize, len: usize) -> NonNull<u8> {
+        assert!(offset <= self.map.len() && len <= self.map.len() - offset);
+        let start = NonNull::new(self.map.as_mut_ptr()).expect("a mapping is never at null");
+        // SAFETY: the offset is inside the mapping, by the assertion.
+        unsafe { start.add(offset) }
+    }
+}
+
+/// An empty memfd for pages of this size.
+fn create_memfd(page_shift: u32) -> Result<OwnedFd> {
+    let mut flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    if page_shift == HUGE_PAGE_SHIFT {
+        flags |= MFdFlags::MFD_HUGETLB | MFdFlags::MFD_HUGE_2MB;
+    }
+    let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
+    match memfd_create(c"zocket", flags | no_exec) {
+        // Linux before 6.3 does not know MFD_NOEXEC_SEAL.
+        Err(nix::errno::Errno::EINVAL) => memfd_create(c"zocket", flags),
+        result => result,
+    }
+    .map_err(|e| Error::os("memfd_create", e))
+}
+
+/// Whether nobody can change the size any more.
+fn check_seals(memfd: &OwnedFd) -> Result<()> {
+    // EINVAL: not a file that can be sealed at all.
+    let found = fcntl(memfd, FcntlArg::F_GET_SEALS).map_err(|_| Error::MissingSeals)?;
+    if SealFlag::from_bits_retain(found).contains(seals()) {
+        Ok(())
+    } else {
+        Err(Error::MissingSeals)
+    }
+}

@@ -1,0 +1,58 @@
+//! One type for "until when".
+
+use std::time::{Duration, Instant};
+
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime};
+
+/// A point on the monotonic clock, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(Option<TimeSpec>);
+
+impl Deadline {
+    /// Waits without end.
+    pub const NEVER: Self = Self(None);
+
+    /// `timeout` from now on; a time beyond the clock's range is never.
+    pub fn after(timeout: Duration) -> Self {
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the monotonic clock exists");
+        let now = Duration::new(now.tv_sec() as u64, now.tv_nsec() as u32);
+        // The kernel takes seconds up to i64::MAX.
+        let end = now
+            .checked_add(timeout)
+            .filter(|end| i64::try_from(end.as_secs()).is_ok());
+        Self(end.map(TimeSpec::from_duration))
+    }
+
+    /// The point for a system call; `None` is never.
+    pub(crate) fn timespec(&self) -> Option<&libc::timespec> {
+        self.0.as_ref().map(AsRef::as_ref)
+    }
+}
+
+/// `None` is never. An instant in the past is a deadline that has passed.
+impl From<Option<Instant>> for Deadline {
+    fn from(instant: Option<Instant>) -> Self {
+        // std's `Instant` is the monotonic clock, but does not show its value.
+        instant.map_or(Self::NEVER, |instant| {
+            Self::after(instant.saturating_duration_since(Instant::now()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endless_timeout_is_never() {
+        assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
+        assert_ne!(Deadline::after(Duration::from_secs(1)), Deadline::NEVER);
+    }
+
+    #[test]
+    fn past_instant_is_a_deadline() {
+        let past = Instant::now();
+        assert!(Deadline::from(Some(past)).timespec().is_some());
+    }
+}

@@ -1,0 +1,196 @@
+//! Sleeping and waking: the asymmetric handshake.
+//!
+//! Each end of a direction has a *waiter word* and a *want* in shared memory.
+//!
+//! ```text
+//! waiter:  want.store(n); waiter.set(HOW); HEAVY FENCE; condition? ; sleep
+//! waker:   publish;                        LIGHT FENCE; waiter.load() == 0 -> done
+//!          want reached? -> waiter.swap(0) -> futex wake, doorbell
+//! ```
+//!
+//! Whichever fence comes second sees what stood before the first: either the
+//! waiter finds its condition true, or the waker finds the waiter. The heavy
+//! fence is `membarrier(2)`, so the light one costs nothing; see `Fence`.
+//!
+//! The races, and what handles each:
+//!
+//! - *The publication comes between the waiter's look and its arming.* The look
+//!   after the heavy fence finds it.
+//! - *It comes between that look and the sleep.* The waker swaps the waiter word
+//!   to 0, so the futex, which compares the word, does not let the waiter sleep.
+//! - *The waker sees an old want.* Only if it does not see the present arming
+//!   either, and then the waiter's look finds the publication.
+//! - *The waiter gave up (deadline) and a late waker wakes the next sleep.* A
+//!   wake-up is a hint: the waiter looks again and goes back to sleep.
+//! - *Two wait through the same word, one on the futex and one for the
+//!   doorbell.* Bits are added, never replaced; the want becomes the smaller
+//!   one; the waker takes all bits and serves both.
+//! - *A consumer sleeps for more bytes than are queued, the producer for more
+//!   space than is free.* A producer's preference is `SOFT`: whoever of the two
+//!   arms second finds the other behind its heavy fence, and the producer goes on.
+//! - *The peer is killed.* Nobody wakes; see [`hang_up`](crate::endpoint::hang_up).
+
+mod deadline;
+mod spin;
+
+pub use deadline::Deadline;
+pub use spin::Spinner;
+
+use crate::error::{Error, Result};
+use crate::mem::{Fence, Memory, Role, Site, Step, Word32, waiter};
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Woken, or not put to sleep because the word had changed, or for no reason.
+    Woken,
+    /// The deadline passed.
+    TimedOut,
+}
+
+/// Memory with a way to reach the peer's poller.
+pub trait Notify: Memory {
+    /// Makes the peer's descriptor readable.
+    fn ring(&self);
+}
+
+/// Memory on which a thread can wait.
+pub trait Park: Notify {
+    /// Sleeps on the futex in `word` while it holds `expected`, until woken or
+    /// `deadline`. Must end as well when the peer is killed.
+    ///
+    /// # Errors
+    /// If the peer's death could not be watched for; nobody slept then.
+    fn sleep(&self, word: Word32, expected: u32, deadline: Deadline) -> Result<Wake>;
+
+    /// One turn of a spin loop.
+    fn relax(&self);
+}
+
+/// What a waiter waits for.
+pub trait Condition {
+    /// The memory of the direction.
+    type Memory: Park;
+
+    /// That memory.
+    fn mem(&self) -> &Self::Memory;
+
+    /// Looks, freshly, whether the wait is over.
+    ///
+    /// # Errors
+    /// Whatever ends the wait with an error.
+    fn holds(&mut self) -> Result<bool>;
+
+    /// Called after arming, when the condition does not hold: the place to let
+    /// a peer go on that would otherwise sleep at the same time for good.
+    fn before_sleep(&mut self) {}
+}
+
+/// How a waiter arms: its end, its bits, its want.
+#[derive(Clone, Copy, Debug)]
+pub struct Arming {
+    /// Which end of the direction waits.
+    pub role: Role,
+    /// [`waiter`] bits.
+    pub how: u32,
+    /// Bytes.
+    pub want: u64,
+}
+
+/// Blocks until `condition` holds.
+///
+/// # Errors
+/// [`Error::TimedOut`] if `deadline` passed and the condition still does not
+/// hold; whatever the condition, the fence or the sleep report.
+pub fn block<C: Condition>(
+    condition: &mut C,
+    arming: Arming,
+    spinner: &mut Spinner,
+    deadline: Deadline,
+) -> Result<()> {
+    if spinner.spin(condition)? {
+        return Ok(());
+    }
+    let result = sleep_until(condition, arming, deadline);
+    disarm(condition.mem(), arming);
+    result
+}
+
+fn sleep_until<C: Condition>(condition: &mut C, arming: Arming, deadline: Deadline) -> Result<()> {
+    loop {
+        let armed = arm(condition.mem(), arming)?;
+        if condition.mem().performs(Step::CheckAfterArm) && condition.holds()? {
+            return Ok(());
+        }
+        condition.before_sleep();
+        let wake = condition
+            .mem()
+            .sleep(arming.role.waiter(), armed, deadline)?;
+        if condition.holds()? {
+            return Ok(());
+        }
+        if wake == Wake::TimedOut {
+            return Err(Error::TimedOut);
+        }
+    }
+}
+
+/// Arms for the doorbell, unless `condition` holds already. Says whether it armed.
+///
+/// # Errors
+/// Whatever the condition or the fence report.
+pub(crate) fn arm_doorbell<C: Condition>(condition: &mut C, arming: Arming) -> Result<bool> {
+    arm(condition.mem(), arming)?;
+    if condition.holds()? {
+        disarm(condition.mem(), arming);
+        return Ok(false);
+    }
+    condition.before_sleep();
+    Ok(true)
+}
+
+/// Says how and for what we wait; returns the value of the waiter word.
+fn arm<M: Memory>(mem: &M, arming: Arming) -> Result<u32> {
+    let (word, want) = (arming.role.waiter(), arming.role.want());
+    // ORDERING: Relaxed; these two words are ours but for the waker's swap.
+    let others = mem.load32(word, Site::LookForWaiter) & !arming.how;
+    let least = match others {
+        0 => arming.want,
+        _ => arming.want.min(mem.load64(want, Site::ReadWant)),
+    };
+    mem.store64(want, least, Site::SetWant);
+    let before = mem.set32(word, arming.how, Site::Arm);
+    mem.heavy_fence(Fence::ArmThenCheck)?;
+    Ok(before | arming.how)
+}
+
+fn disarm<M: Memory>(mem: &M, arming: Arming) {
+    mem.clear32(arming.role.waiter(), arming.how, Site::Disarm);
+}
+
+/// Whether anybody waits at `role`'s end for what was just published.
+#[inline(always)]
+pub(crate) fn is_awaited<M: Memory>(mem: &M, role: Role) -> bool {
+    mem.light_fence(Fence::PublishThenLook);
+    mem.load32(role.waiter(), Site::LookForWaiter) != 0
+}
+
+/// Wakes whoever waits at `role`'s end, which is the peer's.
+#[cold]
+pub(crate) fn wake_peer<M: Notify>(mem: &M, role: Role) {
+    if take_and_wake(mem, role) & waiter::DOORBELL != 0 {
+        mem.ring();
+    }
+}
+
+/// Wakes whoever sleeps at `role`'s end. Returns the waiter's bits.
+///
+/// A poller of a descriptor is left to the caller: the descriptor may have been
+/// made readable already, by the hang-up.
+pub(crate) fn take_and_wake<M: Memory>(mem: &M, role: Role) -> u32 {
+    let bits = mem.swap32(role.waiter(), 0, Site::TakeWaiter);
+    if bits & waiter::FUTEX != 0 {
+        mem.wake_futex(role.waiter());
+    }
+    bits
+}
