@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use nix::errno::Errno;
+
 use crate::layout::Kind;
 
 /// Why a call on an endpoint did not do what was asked.
@@ -89,6 +91,11 @@ pub enum Error {
     },
 }
 
+/// The `errno` of a system call that failed inside a library.
+pub(crate) fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
 /// What a peer did that no correct peer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -108,29 +115,23 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// The error of system call `call` that has just failed with `errno`.
-    pub(crate) fn os(call: &'static str, errno: nix::errno::Errno) -> Self {
-        match errno {
-            nix::errno::Errno::ENOMEM | nix::errno::Errno::ENOSPC => Self::NoMemory,
-            errno => Self::Os {
-                call,
-                errno: errno as i32,
-            },
+    pub(crate) fn os(call: &'static str, errno: Errno) -> Self {
+        Self::Os {
+            call,
+            errno: errno as i32,
         }
     }
 
     /// The error of library call `call` that has just failed with `error`.
     pub(crate) fn io(call: &'static str, error: &io::Error) -> Self {
-        Self::os(
-            call,
-            nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
-        )
+        Self::os(call, errno_of(error))
     }
 
-    /// The error of system call `call` on a descriptor of the caller's.
-    pub(crate) fn fd(call: &'static str, errno: nix::errno::Errno) -> Self {
-        Self::Os {
-            call,
-            errno: errno as i32,
+    /// The error of system call `call`, which was to get memory for the rings.
+    pub(crate) fn memory(call: &'static str, errno: Errno) -> Self {
+        match errno {
+            Errno::ENOMEM | Errno::ENOSPC => Self::NoMemory,
+            errno => Self::os(call, errno),
         }
     }
 
@@ -269,11 +270,8 @@ mod tests {
 
     #[test]
     fn failed_calls_for_memory_are_no_memory() {
-        assert_eq!(
-            Error::os("fallocate", nix::errno::Errno::ENOSPC),
-            Error::NoMemory
-        );
-        let refused = Error::os("memfd_create", nix::errno::Errno::EMFILE);
+        assert_eq!(Error::memory("fallocate", Errno::ENOSPC), Error::NoMemory);
+        let refused = Error::memory("memfd_create", Errno::EMFILE);
         assert_eq!(
             io::Error::from(refused).kind(),
             io::Error::from_raw_os_error(libc::EMFILE).kind()

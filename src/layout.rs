@@ -33,7 +33,7 @@ pub const HEADER_SIZE: usize = 64;
 pub(crate) const LINE: usize = 128;
 /// Where the block of the first direction begins.
 pub(crate) const DIRECTIONS: usize = LINE;
-/// Bytes of the block of one direction: five lines, see [`word`].
+/// Bytes of the block of one direction: five lines, see `word`.
 pub const DIRECTION_SIZE: usize = 5 * LINE;
 
 /// log2 of an ordinary page.

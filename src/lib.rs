@@ -1,4 +1,69 @@
-//! Zircon's sockets in user space.
+//! Zircon's sockets in user space: byte streams and datagrams between Linux processes,
+//! over lock-free rings in shared memory.
+//!
+//! [`Stream::pair`] and [`Datagram::pair`] give two connected endpoints. Each direction is
+//! a ring of fixed capacity with one producer and one consumer; the bytes never enter the
+//! kernel. When it is full, writers wait or are told so; when it is empty, readers. Nothing
+//! is allocated after creation. When the other endpoint is gone, by `drop` or by
+//! `kill -9`, what it wrote can still be read, and then every call says so at once.
+//!
+//! - While both sides are awake, reading and writing make **no system call**, and hold no
+//!   locked instruction and no fence.
+//! - A side that has nothing to do spins for as long as that pays, then sleeps on a
+//!   futex. A sleeping endpoint wakes for data, space, the end, or its deadline,
+//!   and for nothing else: there are no heartbeats and no periodic checks.
+//! - An endpoint is a handle. It has one owner, in one process, and moves to another as
+//!   [one file descriptor](Stream#impl-From<Stream>-for-OwnedFd).
+//! - The peer is not trusted. It can stop talking or talk nonsense, which gets it
+//!   disconnected; it cannot make this side panic, hang, or touch other memory.
+//!
+//! It does not connect by name, cross machines, broadcast, or encrypt. The memory holds
+//! whatever both processes put there; either can see all of it.
+//!
+//! # Examples
+//! ```
+//! use std::io::{Read, Write};
+//! use zocket::{Datagram, Stream};
+//!
+//! let (mut a, mut b) = Stream::pair()?;
+//! a.write_all(b"any number of bytes")?;
+//! drop(a);
+//! let mut all = String::new();
+//! b.read_to_string(&mut all)?;
+//! assert_eq!(all, "any number of bytes");
+//!
+//! let (mut a, mut b) = Datagram::pair()?;
+//! a.send(b"one message")?;
+//! let mut buf = [0; 64];
+//! assert_eq!(b.recv(&mut buf)?, 11);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Blocking, not blocking, polling
+//!
+//! `Read`, `Write`, [`send`](Datagram::send) and [`recv`](Datagram::recv) wait, until the
+//! timeout set for them if there is one. Calls with `try_` never wait. Calls with
+//! `_deadline` wait until then. [`arm_read`](Stream::arm_read) prepares the descriptor for
+//! `poll` and `epoll`.
+//!
+//! The first wait that really sleeps starts one thread in the process, which sleeps too
+//! until the process of some peer dies: a thread on a futex cannot be woken by the kernel
+//! for that. A caller that never sleeps learns of a killed peer within some thousands of
+//! tries that found nothing.
+//!
+//! # Fork
+//!
+//! An endpoint belongs to the process that made or claimed it. After a `fork` without
+//! `exec`, the child's copies fail with [`Error::Forked`], and dropping them tells the peer
+//! nothing. To hand an endpoint to a forked child, pack it before (`OwnedFd::from`) and
+//! claim it there. The child also holds copies of the parent's descriptors until it
+//! executes or exits, so a peer sees the parent's death only then.
+//!
+//! # Where it comes from
+//!
+//! The behaviour is that of [Zircon sockets](https://fuchsia.dev/fuchsia-src/reference/kernel_objects/socket).
+//! The reasoning behind the implementation is in `docs/design.md`, the layout of the memory in
+//! `docs/layout.md`, every ordering in `docs/memory-model.md`.
 
 #[cfg(not(all(
     target_os = "linux",

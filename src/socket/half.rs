@@ -131,13 +131,26 @@ impl<E: End> Half<E> {
         self.link().check_owner()?;
         match call(&mut self.end) {
             Ok(value) => Ok(value),
-            Err(error) if self.look_into(error) => call(&mut self.end),
-            Err(error) => Err(error),
+            Err(error) => self.attempt_again(error, call),
+        }
+    }
+
+    /// Out of line, so that the first attempt is compiled into its caller.
+    #[cold]
+    #[inline(never)]
+    fn attempt_again<T>(
+        &mut self,
+        error: Error,
+        mut call: impl FnMut(&mut E) -> Result<T>,
+    ) -> Result<T> {
+        if self.look_into(error) {
+            call(&mut self.end)
+        } else {
+            Err(error)
         }
     }
 
     /// Does what an error calls for; says whether the answer may be another now.
-    #[cold]
     fn look_into(&mut self, error: Error) -> bool {
         match error {
             Error::WouldBlock => {
@@ -196,7 +209,10 @@ impl<E: End> Half<E> {
     pub(super) fn arm(&mut self, least: usize) -> Result<bool> {
         self.link().check_owner()?;
         let result = self.end.arm(least);
-        self.disconnect_if_broken(result)
+        let armed = self.disconnect_if_broken(result)?;
+        // A peer that was killed will not ring, and its hang-up, which a poller sees,
+        // should not be the only sign.
+        Ok(armed && !self.link().look_for_hang_up())
     }
 
     /// Ends writing in this half's direction, as nobody will write, or read, it any more.

@@ -19,7 +19,8 @@ pub struct Info {
     pub capacity: usize,
     /// Payload bytes written by the peer and not yet read here; at most the capacity.
     pub readable: usize,
-    /// Payload bytes written here and not yet read by the peer; at most the capacity.
+    /// Payload bytes written here and not yet read by the peer; at most the capacity,
+    /// and 0 when it is closed: what it had not read is gone.
     pub unread_by_peer: usize,
     /// Payload bytes read by this end since the pair was made.
     pub total_read: u64,
@@ -38,17 +39,22 @@ pub struct Info {
 impl Info {
     pub(super) fn new(link: &Link) -> Self {
         let header = link.header();
+        let peer_closed = link.peer_closed();
         let (incoming, outgoing) = (link.fill(Role::Consumer), link.fill(Role::Producer));
         Self {
             kind: header.kind,
             capacity: header.capacity,
             readable: incoming.queued as usize,
-            unread_by_peer: outgoing.queued as usize,
+            unread_by_peer: if peer_closed {
+                0
+            } else {
+                outgoing.queued as usize
+            },
             total_read: incoming.read,
             total_written: outgoing.written,
             koid: header.koids[link.side().index()],
             peer_koid: header.koids[link.side().peer().index()],
-            peer_closed: link.peer_closed(),
+            peer_closed,
             fence_mode: header.fence_mode,
         }
     }

@@ -455,7 +455,7 @@ fn try_read_to_fd(half: &mut Receiving, fd: BorrowedFd<'_>, most: usize) -> Resu
         result => result?,
     };
     let chunk = ReadChunk::stream(half.end(), most.min(queued as usize));
-    let len = fdio::write_from(fd, chunk.spans()).map_err(|e| Error::fd("writev", e))?;
+    let len = fdio::write_from(fd, chunk.spans()).map_err(|e| Error::os("writev", e))?;
     chunk.consume(len);
     Ok(len)
 }
@@ -472,7 +472,7 @@ fn try_write_from_fd(half: &mut Sending, fd: BorrowedFd<'_>, most: usize) -> Res
     }
     half.attempt(|w| {
         let mut space = Reservation::stream(w.begin(1, most)?);
-        let len = fdio::read_into(fd, space.spans()).map_err(|e| Error::fd("readv", e))?;
+        let len = fdio::read_into(fd, space.spans()).map_err(|e| Error::os("readv", e))?;
         space.commit(len);
         Ok(len)
     })

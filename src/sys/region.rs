@@ -2,16 +2,17 @@
 
 #![allow(unsafe_code, reason = "addresses into a mapping")]
 
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
+use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::fstat;
 use nix::unistd::ftruncate;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, errno_of};
 use crate::layout::{HEADER_SIZE, HUGE_PAGE_SHIFT, Header};
 
 /// What to ask of the memory beyond its existence.
@@ -45,12 +46,11 @@ impl Region {
     pub(crate) fn create(header: Header, wishes: Wishes) -> Result<Self> {
         let memfd = create_memfd(header.page_shift)?;
         let len = header.total_size() as libc::off_t;
-        ftruncate(&memfd, len).map_err(|e| Error::os("ftruncate", e))?;
+        ftruncate(&memfd, len).map_err(|e| Error::memory("ftruncate", e))?;
         // Sealed before anybody else can have it, and before it is filled.
         fcntl(&memfd, FcntlArg::F_ADD_SEALS(seals())).map_err(|e| Error::os("fcntl", e))?;
         // Every page exists from here on: no SIGBUS for want of memory later.
-        fallocate(&memfd, FallocateFlags::empty(), 0, len)
-            .map_err(|e| Error::os("fallocate", e))?;
+        reserve(&memfd, len)?;
         let region = Self::map(memfd, header)?;
         region.apply(wishes)?;
         region.write_header();
@@ -65,10 +65,7 @@ impl Region {
     pub(crate) fn attach(memfd: OwnedFd) -> Result<Self> {
         check_seals(&memfd)?;
         // The size is final now. Every field is copied out before it is checked.
-        let found = File::from(memfd.try_clone().map_err(|e| Error::io("fcntl", &e))?)
-            .metadata()
-            .map_err(|e| Error::io("fstat", &e))?
-            .len();
+        let found = fstat(&memfd).map_err(|e| Error::os("fstat", e))?.st_size as u64;
         let mut bytes = [0; HEADER_SIZE];
         let read =
             nix::sys::uio::pread(&memfd, &mut bytes, 0).map_err(|e| Error::os("pread", e))?;
@@ -90,7 +87,7 @@ impl Region {
         let map = MmapOptions::new()
             .len(header.total_size())
             .map_raw(&memfd)
-            .map_err(|e| Error::io("mmap", &e))?;
+            .map_err(|e| Error::memory("mmap", errno_of(&e)))?;
         Ok(Self { map, memfd, header })
     }
 
@@ -98,14 +95,11 @@ impl Region {
         if wishes.prefault {
             self.map
                 .advise(Advice::PopulateWrite)
-                .map_err(|e| Error::io("madvise", &e))?;
+                .map_err(|e| Error::memory("madvise", errno_of(&e)))?;
         }
         if wishes.lock {
             // ENOMEM is RLIMIT_MEMLOCK here, not want of memory: the call is named.
-            self.map.lock().map_err(|e| Error::Os {
-                call: "mlock",
-                errno: e.raw_os_error().unwrap_or(libc::EIO),
-            })?;
+            self.map.lock().map_err(|e| Error::io("mlock", &e))?;
         }
         Ok(())
     }
@@ -149,10 +143,21 @@ fn create_memfd(page_shift: u32) -> Result<OwnedFd> {
     let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
     match memfd_create(c"zocket", flags | no_exec) {
         // Linux before 6.3 does not know MFD_NOEXEC_SEAL.
-        Err(nix::errno::Errno::EINVAL) => memfd_create(c"zocket", flags),
+        Err(Errno::EINVAL) => memfd_create(c"zocket", flags),
         result => result,
     }
-    .map_err(|e| Error::os("memfd_create", e))
+    .map_err(|e| Error::memory("memfd_create", e))
+}
+
+/// Gives the file all its pages.
+fn reserve(memfd: &OwnedFd, len: libc::off_t) -> Result<()> {
+    loop {
+        match fallocate(memfd, FallocateFlags::empty(), 0, len) {
+            // A signal; the kernel has taken back what it had done.
+            Err(Errno::EINTR) => {}
+            result => return result.map_err(|e| Error::memory("fallocate", e)),
+        }
+    }
 }
 
 /// Whether nobody can change the size any more.

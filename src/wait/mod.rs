@@ -140,10 +140,10 @@ fn sleep_until<C: Condition>(condition: &mut C, arming: Arming, deadline: Deadli
 /// # Errors
 /// Whatever the condition or the fence report.
 pub(crate) fn arm_doorbell<C: Condition>(condition: &mut C, arming: Arming) -> Result<bool> {
-    arm(condition.mem(), arming)?;
-    if condition.holds()? {
+    let holds = arm(condition.mem(), arming).and_then(|_| condition.holds());
+    if holds != Ok(false) {
         disarm(condition.mem(), arming);
-        return Ok(false);
+        return holds.map(|_| false);
     }
     condition.before_sleep();
     Ok(true)
