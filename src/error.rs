@@ -181,7 +181,7 @@ impl fmt::Display for Error {
                 "a capacity of {requested} bytes is not between 4 KiB and 1 GiB"
             ),
             Self::ZeroTimeout => f.write_str("a timeout of zero; use the try_ calls instead"),
-            Self::NoMemory => f.write_str("not enough memory for the rings"),
+            Self::NoMemory => f.write_str("not enough memory, or huge pages, for the rings"),
             Self::Protocol(violation) => write!(f, "the peer broke the protocol: {violation}"),
             Self::FenceRefused => f.write_str(
                 "membarrier(2) is refused to this process; create the pair with symmetric fences",
@@ -212,7 +212,13 @@ impl fmt::Display for Error {
                 f.write_str("no endpoint of this name was passed to this process")
             }
             Self::Os { call, errno } => {
-                write!(f, "{call}: {}", io::Error::from_raw_os_error(errno))
+                let hint = match (call, errno) {
+                    ("mlock", libc::ENOMEM | libc::EPERM) => "; raise RLIMIT_MEMLOCK",
+                    (_, libc::EMFILE) => "; raise RLIMIT_NOFILE",
+                    _ => "",
+                };
+                let error = io::Error::from_raw_os_error(errno);
+                write!(f, "{call}: {error}{hint}")
             }
         }
     }

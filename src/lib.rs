@@ -65,6 +65,10 @@
 //! The reasoning behind the implementation is in `docs/design.md`, the layout of the memory in
 //! `docs/layout.md`, every ordering in `docs/memory-model.md`.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(not(all(
     target_os = "linux",
     target_pointer_width = "64",

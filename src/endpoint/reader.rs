@@ -28,8 +28,9 @@ impl From<End> for Error {
 #[derive(Debug)]
 pub struct Reader<M> {
     pub(super) ring: Consumer<M>,
-    /// Once the peer is gone it stays gone, whatever its memory says.
-    peer_closed: bool,
+    /// Once the end is here it stays, whatever the peer's memory says: a refused
+    /// write that comes later sets its mark for a moment like any other.
+    end: Option<End>,
 }
 
 impl<M: Park> Reader<M> {
@@ -40,7 +41,7 @@ impl<M: Park> Reader<M> {
     pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
         Ok(Self {
             ring: Consumer::attach(mem, kind, capacity)?,
-            peer_closed: false,
+            end: None,
         })
     }
 
@@ -90,11 +91,13 @@ impl<M: Park> Reader<M> {
 
     #[inline]
     fn refresh(&mut self) -> Result<u64> {
-        if self.peer_closed {
-            // The tail was read after the peer had gone: this is all there is.
-            return Ok(self.ring.queued());
-        }
-        self.ring.refresh().map_err(Error::Protocol)
+        let queued = if self.end.is_some() {
+            // The tail was read after the end was certain: this is all there is.
+            self.ring.seen()
+        } else {
+            self.ring.refresh()
+        };
+        queued.map_err(Error::Protocol)
     }
 
     #[cold]
@@ -113,8 +116,8 @@ impl<M: Park> Reader<M> {
     /// # Errors
     /// [`Error::Protocol`] if the tail is impossible, or what the fence reports.
     pub fn end(&mut self) -> Result<Option<End>> {
-        if self.peer_closed {
-            return Ok(Some(End::PeerClosed));
+        if self.end == Some(End::PeerClosed) {
+            return Ok(self.end);
         }
         let mem = self.ring.mem();
         // ORDERING(closed): Acquire; pairs with the Release in `close_end`: the
@@ -123,8 +126,11 @@ impl<M: Park> Reader<M> {
             if mem.performs(Step::CheckTailAfterClosed) {
                 self.refresh()?;
             }
-            self.peer_closed = true;
-            return Ok(Some(End::PeerClosed));
+            self.end = Some(End::PeerClosed);
+            return Ok(self.end);
+        }
+        if self.end.is_some() {
+            return Ok(self.end);
         }
         let disabled = mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled);
         if disabled & flags::WRITE_DISABLED == 0 || !self.no_write_in_progress()? {
@@ -133,7 +139,8 @@ impl<M: Park> Reader<M> {
         if self.ring.mem().performs(Step::CheckTailAfterMark) {
             self.refresh()?;
         }
-        Ok(Some(End::WriteDisabled))
+        self.end = Some(End::WriteDisabled);
+        Ok(self.end)
     }
 
     /// Having seen that writing is disabled: whether the last write that was let

@@ -93,6 +93,17 @@ impl<M: Memory> Consumer<M> {
         Ok(self.queued())
     }
 
+    /// Queued payload bytes as last seen, for whoever knows that no more will come.
+    ///
+    /// # Errors
+    /// The violation, if there was one, as [`refresh`](Self::refresh).
+    pub fn seen(&self) -> Result<u64, Violation> {
+        match self.broken {
+            Some(violation) => Err(violation),
+            None => Ok(self.queued()),
+        }
+    }
+
     /// Makes this side useless: no data, and `refresh` reports why.
     #[cold]
     fn break_off(&mut self, violation: Violation) -> Violation {

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::common::{endpoint_calls, half_calls, split_calls};
 use super::half::{Half, Receiving, Sending, Want, end_is_zero};
 use super::link::Link;
 use super::{Builder, Info, ReadChunk, Readiness, Reservation, ReuniteError};
@@ -58,7 +59,7 @@ pub struct Datagram {
 #[derive(Debug)]
 pub struct OwnedRecvHalf {
     /// Taken only by `reunite`.
-    receiving: Option<Receiving>,
+    half: Option<Receiving>,
 }
 
 /// The sending half of a [`Datagram`], for a thread of its own.
@@ -68,16 +69,14 @@ pub struct OwnedRecvHalf {
 #[derive(Debug)]
 pub struct OwnedSendHalf {
     /// Taken only by `reunite`.
-    sending: Option<Sending>,
+    half: Option<Sending>,
 }
 
-impl fmt::Debug for Datagram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Datagram").field(&self.info()).finish()
-    }
-}
+endpoint_calls!(Datagram);
+half_calls!(OwnedRecvHalf, Receiving, Datagram, wait_readable, arm_read);
+half_calls!(OwnedSendHalf, Sending, Datagram, wait_writable, arm_write);
+split_calls!(Datagram, OwnedRecvHalf, OwnedSendHalf);
 
-/// Making, splitting, asking, setting.
 impl Datagram {
     /// Makes a pair of connected endpoints with 256 KiB in each direction.
     ///
@@ -85,90 +84,6 @@ impl Datagram {
     /// As [`Builder::datagram_pair`].
     pub fn pair() -> Result<(Self, Self)> {
         Builder::new().datagram_pair()
-    }
-
-    pub(super) fn from_link(link: Arc<Link>) -> Result<Self> {
-        Ok(Self {
-            receiving: Half::new(Arc::clone(&link))?,
-            sending: Half::new(link)?,
-        })
-    }
-
-    pub(super) fn link(&self) -> &Arc<Link> {
-        self.receiving.link()
-    }
-
-    /// Splits the endpoint into halves that may go to different threads.
-    pub fn into_split(self) -> (OwnedRecvHalf, OwnedSendHalf) {
-        (
-            OwnedRecvHalf {
-                receiving: Some(self.receiving),
-            },
-            OwnedSendHalf {
-                sending: Some(self.sending),
-            },
-        )
-    }
-
-    /// The state of this endpoint.
-    pub fn info(&self) -> Info {
-        Info::new(self.link())
-    }
-
-    /// Shuts one direction or both down, for good; as
-    /// [`Stream::shutdown`](crate::Stream::shutdown).
-    ///
-    /// # Errors
-    /// [`Error::Forked`](crate::Error::Forked).
-    pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        self.link().shut_down(how)
-    }
-
-    /// Sets whether calls that would block fail with
-    /// [`Error::WouldBlock`](crate::Error::WouldBlock) instead. Off at first.
-    ///
-    /// # Errors
-    /// None; a result as std's sockets have it.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> Result<()> {
-        self.link().settings.set_nonblocking(nonblocking);
-        Ok(())
-    }
-
-    /// Sets how long a receive waits that has no deadline of its own; `None`, as at
-    /// first, is without end.
-    ///
-    /// # Errors
-    /// [`Error::ZeroTimeout`](crate::Error::ZeroTimeout).
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<()> {
-        self.link().settings.set_timeout(Role::Consumer, timeout)
-    }
-
-    /// Sets how long a send waits that has no deadline of its own.
-    ///
-    /// # Errors
-    /// [`Error::ZeroTimeout`](crate::Error::ZeroTimeout).
-    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> Result<()> {
-        self.link().settings.set_timeout(Role::Producer, timeout)
-    }
-
-    /// How long a receive waits that has no deadline of its own.
-    pub fn read_timeout(&self) -> Option<Duration> {
-        self.link().settings.timeout(Role::Consumer)
-    }
-
-    /// How long a send waits that has no deadline of its own.
-    pub fn write_timeout(&self) -> Option<Duration> {
-        self.link().settings.timeout(Role::Producer)
-    }
-
-    /// As [`Stream::set_busy_wait`](crate::Stream::set_busy_wait).
-    pub fn set_busy_wait(&self, on: bool) {
-        self.link().settings.set_busy_wait(on);
-    }
-
-    /// As [`Stream::acknowledge`](crate::Stream::acknowledge).
-    pub fn acknowledge(&self) {
-        self.link().acknowledge();
     }
 }
 
@@ -232,23 +147,6 @@ impl Datagram {
         recv(&mut self.receiving, buf, Some(deadline))
     }
 
-    /// Waits until at least `least` bytes, of all datagrams together, are queued; as
-    /// [`Stream::wait_readable`](crate::Stream::wait_readable).
-    ///
-    /// # Errors
-    /// The same.
-    pub fn wait_readable(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
-        self.receiving.wait(Want::All(least), deadline.into())
-    }
-
-    /// As [`Stream::arm_read`](crate::Stream::arm_read).
-    ///
-    /// # Errors
-    /// The same.
-    pub fn arm_read(&mut self, least: usize) -> Result<Readiness> {
-        self.receiving.arm(least).map(Readiness::from_armed)
-    }
-
     /// Lends the first datagram, for reading in place.
     ///
     /// # Errors
@@ -301,23 +199,6 @@ impl Datagram {
         send(&mut self.sending, buf, Some(deadline))
     }
 
-    /// Waits until at least `least` bytes are free; as
-    /// [`Stream::wait_writable`](crate::Stream::wait_writable).
-    ///
-    /// # Errors
-    /// The same.
-    pub fn wait_writable(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
-        self.sending.wait(Want::All(least), deadline.into())
-    }
-
-    /// As [`Stream::arm_write`](crate::Stream::arm_write).
-    ///
-    /// # Errors
-    /// The same.
-    pub fn arm_write(&mut self, least: usize) -> Result<Readiness> {
-        self.sending.arm(least).map(Readiness::from_armed)
-    }
-
     /// Reserves space for a datagram of up to `len` bytes, for writing in place.
     ///
     /// # Errors
@@ -366,44 +247,8 @@ fn try_reserve(half: &mut Sending, len: usize) -> Result<Reservation<'_>> {
     half.end().begin(len, len).map(Reservation::datagram)
 }
 
+/// Receiving.
 impl OwnedRecvHalf {
-    #[inline(always)]
-    fn half(&mut self) -> &mut Receiving {
-        self.receiving.as_mut().expect("taken by reunite alone")
-    }
-
-    fn link(&self) -> &Arc<Link> {
-        let half = self.receiving.as_ref().expect("taken by reunite alone");
-        half.link()
-    }
-
-    /// Puts the endpoint together again.
-    ///
-    /// # Errors
-    /// [`ReuniteError`], with both halves, if they are not of the same endpoint.
-    pub fn reunite(
-        mut self,
-        mut send: OwnedSendHalf,
-    ) -> Result<Datagram, ReuniteError<Self, OwnedSendHalf>> {
-        if !Arc::ptr_eq(self.link(), send.link()) {
-            return Err(ReuniteError(self, send));
-        }
-        Ok(Datagram {
-            receiving: self.receiving.take().expect("taken here alone"),
-            sending: send.sending.take().expect("taken here alone"),
-        })
-    }
-
-    /// The state of the endpoint.
-    pub fn info(&self) -> Info {
-        Info::new(self.link())
-    }
-
-    /// As [`Stream::acknowledge`](crate::Stream::acknowledge).
-    pub fn acknowledge(&self) {
-        self.link().acknowledge();
-    }
-
     /// As [`Datagram::try_recv`].
     ///
     /// # Errors
@@ -453,22 +298,6 @@ impl OwnedRecvHalf {
         recv(self.half(), buf, Some(deadline))
     }
 
-    /// As [`Datagram::wait_readable`].
-    ///
-    /// # Errors
-    /// The same.
-    pub fn wait_readable(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
-        self.half().wait(Want::All(least), deadline.into())
-    }
-
-    /// As [`Datagram::arm_read`].
-    ///
-    /// # Errors
-    /// The same.
-    pub fn arm_read(&mut self, least: usize) -> Result<Readiness> {
-        self.half().arm(least).map(Readiness::from_armed)
-    }
-
     /// As [`Datagram::try_chunk`].
     ///
     /// # Errors
@@ -478,38 +307,8 @@ impl OwnedRecvHalf {
     }
 }
 
+/// Sending.
 impl OwnedSendHalf {
-    #[inline(always)]
-    fn half(&mut self) -> &mut Sending {
-        self.sending.as_mut().expect("taken by reunite alone")
-    }
-
-    fn link(&self) -> &Arc<Link> {
-        let half = self.sending.as_ref().expect("taken by reunite alone");
-        half.link()
-    }
-
-    /// Puts the endpoint together again.
-    ///
-    /// # Errors
-    /// [`ReuniteError`], with both halves, if they are not of the same endpoint.
-    pub fn reunite(
-        self,
-        recv: OwnedRecvHalf,
-    ) -> Result<Datagram, ReuniteError<OwnedRecvHalf, Self>> {
-        recv.reunite(self)
-    }
-
-    /// The state of the endpoint.
-    pub fn info(&self) -> Info {
-        Info::new(self.link())
-    }
-
-    /// As [`Stream::acknowledge`](crate::Stream::acknowledge).
-    pub fn acknowledge(&self) {
-        self.link().acknowledge();
-    }
-
     /// As [`Datagram::try_send`].
     ///
     /// # Errors
@@ -543,64 +342,11 @@ impl OwnedSendHalf {
         send(self.half(), buf, Some(deadline))
     }
 
-    /// As [`Datagram::wait_writable`].
-    ///
-    /// # Errors
-    /// The same.
-    pub fn wait_writable(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
-        self.half().wait(Want::All(least), deadline.into())
-    }
-
-    /// As [`Datagram::arm_write`].
-    ///
-    /// # Errors
-    /// The same.
-    pub fn arm_write(&mut self, least: usize) -> Result<Readiness> {
-        self.half().arm(least).map(Readiness::from_armed)
-    }
-
     /// As [`Datagram::try_reserve`].
     ///
     /// # Errors
     /// The same.
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
         try_reserve(self.half(), len)
-    }
-}
-
-impl Drop for OwnedRecvHalf {
-    fn drop(&mut self) {
-        if let Some(half) = &self.receiving {
-            half.shut_down();
-        }
-    }
-}
-
-impl Drop for OwnedSendHalf {
-    fn drop(&mut self) {
-        if let Some(half) = &self.sending {
-            half.shut_down();
-        }
-    }
-}
-
-/// As for [`Stream`](crate::Stream).
-impl AsFd for Datagram {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link().doorbell().as_fd()
-    }
-}
-
-/// As for [`Stream`](crate::Stream).
-impl AsFd for OwnedRecvHalf {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link().doorbell().as_fd()
-    }
-}
-
-/// As for [`Stream`](crate::Stream).
-impl AsFd for OwnedSendHalf {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link().doorbell().as_fd()
     }
 }

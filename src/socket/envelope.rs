@@ -113,19 +113,18 @@ fn inspect(envelope: BorrowedFd<'_>) -> Result<Message> {
     }
 }
 
-/// Whether a descriptor is an envelope that still holds an endpoint.
-pub(super) fn check(envelope: BorrowedFd<'_>) -> Result<()> {
-    inspect(envelope).map(drop)
+/// Whether a descriptor is an envelope that still holds an endpoint of this kind.
+pub(super) fn check(envelope: BorrowedFd<'_>, kind: Kind) -> Result<()> {
+    match inspect(envelope)?.kind {
+        found if found == kind => Ok(()),
+        found => Err(Error::WrongKind { found }),
+    }
 }
 
 /// Takes an endpoint of this kind out of its envelope.
 fn claim(envelope: OwnedFd, kind: Kind) -> Result<Arc<Link>, ClaimError> {
-    match inspect(envelope.as_fd()) {
-        Ok(message) if message.kind == kind => {}
-        Ok(Message { kind: found, .. }) => {
-            return Err(ClaimError::untouched(Error::WrongKind { found }, envelope));
-        }
-        Err(error) => return Err(ClaimError::untouched(error, envelope)),
+    if let Err(error) = check(envelope.as_fd(), kind) {
+        return Err(ClaimError::untouched(error, envelope));
     }
     open(&envelope, kind).map_err(|error| ClaimError {
         error,

@@ -3,6 +3,7 @@
 
 mod builder;
 mod chunk;
+mod common;
 mod datagram;
 mod envelope;
 mod half;

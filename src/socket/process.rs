@@ -34,6 +34,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::{Datagram, Stream, envelope};
 use crate::error::{Error, Result};
+use crate::layout::Kind;
 
 /// The variable that says the number of the descriptor is this and the name.
 pub const VARIABLE_PREFIX: &str = "ZOCKET_FD_";
@@ -77,8 +78,9 @@ pub fn spawn<'a>(
 /// Descriptor numbers that this process has taken from its environment already.
 static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
-/// Takes over the envelope that was passed to this process under `name`.
-fn inherited(name: &str) -> Result<OwnedFd> {
+/// Takes over the envelope that was passed to this process under `name`, if it holds
+/// an endpoint of this kind.
+fn inherited(name: &str, kind: Kind) -> Result<OwnedFd> {
     let number = env::var(variable(name)).map_err(|_| Error::NotInherited)?;
     let number: RawFd = number.parse().map_err(|_| Error::NotInherited)?;
     if number < 0 {
@@ -92,8 +94,8 @@ fn inherited(name: &str) -> Result<OwnedFd> {
     // closes it meanwhile, unless this process has broken the rule that inherited
     // descriptors are left to those that they are meant for.
     let envelope = unsafe { BorrowedFd::borrow_raw(number) };
-    // Whatever else has this number is left alone.
-    envelope::check(envelope)?;
+    // Whatever else has this number is left alone, an endpoint of the other kind too.
+    envelope::check(envelope, kind)?;
     taken.insert(number);
     // SAFETY: the descriptor holds an endpoint for this process, and the set shows
     // that nobody has taken the number before.
@@ -104,21 +106,21 @@ fn inherited(name: &str) -> Result<OwnedFd> {
 
 /// What takes endpoints from the environment, the same for both kinds.
 macro_rules! inherited {
-    ($endpoint:ident) => {
+    ($endpoint:ident, $kind:expr) => {
         impl $endpoint {
             /// Takes the endpoint that the parent passed to this process under `name`; see
             /// [`process`](crate::process).
             ///
             /// # Errors
             /// [`Error::NotInherited`] if there is none; [`Error::AlreadyClaimed`] if it was
-            /// taken before; [`Error::NotAnEndpoint`] if the descriptor is something else,
-            /// which is then left alone; and as `try_from`.
+            /// taken before; [`Error::NotAnEndpoint`] or [`Error::WrongKind`] if the
+            /// descriptor is something else, which is then left alone; and as `try_from`.
             pub fn inherited(name: &str) -> Result<Self> {
-                Ok(Self::try_from(inherited(name)?)?)
+                Ok(Self::try_from(inherited(name, $kind)?)?)
             }
         }
     };
 }
 
-inherited!(Stream);
-inherited!(Datagram);
+inherited!(Stream, Kind::Stream);
+inherited!(Datagram, Kind::Datagram);

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::common::{endpoint_calls, half_calls, split_calls};
 use super::half::{Half, Receiving, Sending, Want, end_is_zero};
 use super::link::Link;
 use super::{Builder, Info, ReadChunk, Readiness, Reservation, ReuniteError};
@@ -75,6 +76,23 @@ pub struct Stream {
 ///
 /// Dropping it refuses all further writing by the peer, as nobody can read it.
 ///
+/// # Examples
+/// ```
+/// use std::io::{Read, Write};
+/// use zocket::Stream;
+///
+/// let (a, mut b) = Stream::pair()?;
+/// let (mut read, mut write) = a.into_split();
+/// let writer = std::thread::spawn(move || write.write_all(b"ping"));
+/// let mut buf = [0; 4];
+/// b.read_exact(&mut buf)?;
+/// b.write_all(b"pong")?;
+/// read.read_exact(&mut buf)?;
+/// assert_eq!(&buf, b"pong");
+/// # writer.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// ```compile_fail,E0599
 /// # let (a, _b) = zocket::Stream::pair().unwrap();
 /// let (read, _write) = a.into_split();
@@ -83,7 +101,7 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct OwnedReadHalf {
     /// Taken only by `reunite`.
-    receiving: Option<Receiving>,
+    half: Option<Receiving>,
 }
 
 /// The writing half of a [`Stream`], for a thread of its own.
@@ -99,16 +117,14 @@ pub struct OwnedReadHalf {
 #[derive(Debug)]
 pub struct OwnedWriteHalf {
     /// Taken only by `reunite`.
-    sending: Option<Sending>,
+    half: Option<Sending>,
 }
 
-impl fmt::Debug for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Stream").field(&self.info()).finish()
-    }
-}
+endpoint_calls!(Stream);
+half_calls!(OwnedReadHalf, Receiving, Stream, wait_readable, arm_read);
+half_calls!(OwnedWriteHalf, Sending, Stream, wait_writable, arm_write);
+split_calls!(Stream, OwnedReadHalf, OwnedWriteHalf);
 
-/// Making, splitting, asking, setting.
 impl Stream {
     /// Makes a pair of connected endpoints with 256 KiB in each direction.
     ///
@@ -116,118 +132,6 @@ impl Stream {
     /// As [`Builder::stream_pair`].
     pub fn pair() -> Result<(Self, Self)> {
         Builder::new().stream_pair()
-    }
-
-    pub(super) fn from_link(link: Arc<Link>) -> Result<Self> {
-        Ok(Self {
-            receiving: Half::new(Arc::clone(&link))?,
-            sending: Half::new(link)?,
-        })
-    }
-
-    pub(super) fn link(&self) -> &Arc<Link> {
-        self.receiving.link()
-    }
-
-    /// Splits the endpoint into halves that may go to different threads.
-    ///
-    /// # Examples
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use zocket::Stream;
-    ///
-    /// let (a, mut b) = Stream::pair()?;
-    /// let (mut read, mut write) = a.into_split();
-    /// let writer = std::thread::spawn(move || write.write_all(b"ping"));
-    /// let mut buf = [0; 4];
-    /// b.read_exact(&mut buf)?;
-    /// b.write_all(b"pong")?;
-    /// read.read_exact(&mut buf)?;
-    /// assert_eq!(&buf, b"pong");
-    /// # writer.join().unwrap()?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        (
-            OwnedReadHalf {
-                receiving: Some(self.receiving),
-            },
-            OwnedWriteHalf {
-                sending: Some(self.sending),
-            },
-        )
-    }
-
-    /// The state of this endpoint.
-    pub fn info(&self) -> Info {
-        Info::new(self.link())
-    }
-
-    /// Shuts one direction or both down, for good.
-    ///
-    /// [`Shutdown::Write`]: this end writes no more. The peer reads what was written
-    /// and then sees the end; the other direction goes on. [`Shutdown::Read`]: the
-    /// peer may write no more; what it has written can still be read here. Blocked
-    /// calls that this concerns return.
-    ///
-    /// Like `zx_socket_set_disposition` with `WRITE_DISABLED`.
-    ///
-    /// # Errors
-    /// [`Error::Forked`].
-    pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        self.link().shut_down(how)
-    }
-
-    /// Sets whether calls that would block fail with [`Error::WouldBlock`] instead.
-    /// Concerns both halves. Off at first.
-    ///
-    /// # Errors
-    /// None; a result as std's sockets have it.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> Result<()> {
-        self.link().settings.set_nonblocking(nonblocking);
-        Ok(())
-    }
-
-    /// Sets how long a read waits that has no deadline of its own; `None`, as at
-    /// first, is without end. A read that waited as long fails with
-    /// [`Error::TimedOut`].
-    ///
-    /// # Errors
-    /// [`Error::ZeroTimeout`].
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<()> {
-        self.link().settings.set_timeout(Role::Consumer, timeout)
-    }
-
-    /// Sets how long a write waits; as [`set_read_timeout`](Self::set_read_timeout).
-    ///
-    /// # Errors
-    /// [`Error::ZeroTimeout`].
-    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> Result<()> {
-        self.link().settings.set_timeout(Role::Producer, timeout)
-    }
-
-    /// How long a read waits that has no deadline of its own.
-    pub fn read_timeout(&self) -> Option<Duration> {
-        self.link().settings.timeout(Role::Consumer)
-    }
-
-    /// How long a write waits that has no deadline of its own.
-    pub fn write_timeout(&self) -> Option<Duration> {
-        self.link().settings.timeout(Role::Producer)
-    }
-
-    /// Sets whether a call that has to wait looks a while (at most some tens of
-    /// microseconds, and only as long as that proves worth while) before it
-    /// sleeps. On at first, unless there is only one CPU. Concerns both halves.
-    pub fn set_busy_wait(&self, on: bool) {
-        self.link().settings.set_busy_wait(on);
-    }
-
-    /// Takes the rings of the doorbell, so that polling waits for new ones. To be
-    /// called when the descriptor has become readable; see
-    /// [`arm_read`](Self::arm_read).
-    pub fn acknowledge(&self) {
-        self.link().acknowledge();
     }
 }
 
@@ -271,34 +175,6 @@ impl Stream {
     /// [`try_read`](Self::try_read) else.
     pub fn read_deadline(&mut self, buf: &mut [u8], deadline: Instant) -> Result<usize> {
         read(&mut self.receiving, buf, Some(deadline))
-    }
-
-    /// Waits until at least `least` bytes are queued or no more will be, even on a
-    /// non-blocking endpoint. `None` waits without end.
-    ///
-    /// The peer does not wake this thread before that many bytes are there. Unlike
-    /// most waits this does not end with part of what was asked for: see that the
-    /// peer writes as much, or ends.
-    ///
-    /// # Errors
-    /// [`Error::TooLarge`] if `least` exceeds the capacity; [`Error::TimedOut`];
-    /// [`Error::Protocol`]; [`Error::FenceRefused`]; [`Error::Os`] if the watch over
-    /// the peer's life cannot be set up; [`Error::Forked`].
-    pub fn wait_readable(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
-        self.receiving.wait(Want::All(least), deadline.into())
-    }
-
-    /// Prepares the descriptor for polling: unless at least `least` bytes are queued
-    /// or no more will be, the peer will make it readable when that is so.
-    ///
-    /// The recipe for any event loop: arm; if [`Armed`](Readiness::Armed), poll the
-    /// descriptor ([`AsFd`]) for readability; [`acknowledge`](Self::acknowledge);
-    /// try again. It may become readable for nothing.
-    ///
-    /// # Errors
-    /// As [`wait_readable`](Self::wait_readable), but for [`Error::TimedOut`].
-    pub fn arm_read(&mut self, least: usize) -> Result<Readiness> {
-        self.receiving.arm(least).map(Readiness::from_armed)
     }
 
     /// Lends what is queued, for reading in place.
@@ -353,25 +229,6 @@ impl Stream {
     /// [`Error::TimedOut`]; as [`try_write`](Self::try_write) else.
     pub fn write_deadline(&mut self, buf: &[u8], deadline: Instant) -> Result<usize> {
         write(&mut self.sending, buf, Some(deadline))
-    }
-
-    /// Waits until at least `least` bytes are free or writing is over, even on a
-    /// non-blocking endpoint; as [`wait_readable`](Self::wait_readable).
-    ///
-    /// # Errors
-    /// As [`wait_readable`](Self::wait_readable).
-    pub fn wait_writable(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
-        self.sending.wait(Want::All(least), deadline.into())
-    }
-
-    /// Prepares the descriptor for polling: unless at least `least` bytes are free or
-    /// writing is over, the peer will make it **readable** when that is so; as
-    /// [`arm_read`](Self::arm_read).
-    ///
-    /// # Errors
-    /// As [`arm_read`](Self::arm_read).
-    pub fn arm_write(&mut self, least: usize) -> Result<Readiness> {
-        self.sending.arm(least).map(Readiness::from_armed)
     }
 
     /// Reserves space for exactly `len` bytes, for writing in place.
@@ -478,46 +335,8 @@ fn try_write_from_fd(half: &mut Sending, fd: BorrowedFd<'_>, most: usize) -> Res
     })
 }
 
+/// Reading.
 impl OwnedReadHalf {
-    #[inline(always)]
-    fn half(&mut self) -> &mut Receiving {
-        self.receiving.as_mut().expect("taken by reunite alone")
-    }
-
-    fn link(&self) -> &Arc<Link> {
-        self.receiving
-            .as_ref()
-            .expect("taken by reunite alone")
-            .link()
-    }
-
-    /// Puts the endpoint together again.
-    ///
-    /// # Errors
-    /// [`ReuniteError`], with both halves, if they are not of the same endpoint.
-    pub fn reunite(
-        mut self,
-        mut write: OwnedWriteHalf,
-    ) -> Result<Stream, ReuniteError<Self, OwnedWriteHalf>> {
-        if !Arc::ptr_eq(self.link(), write.link()) {
-            return Err(ReuniteError(self, write));
-        }
-        Ok(Stream {
-            receiving: self.receiving.take().expect("taken here alone"),
-            sending: write.sending.take().expect("taken here alone"),
-        })
-    }
-
-    /// The state of the endpoint.
-    pub fn info(&self) -> Info {
-        Info::new(self.link())
-    }
-
-    /// As [`Stream::acknowledge`].
-    pub fn acknowledge(&self) {
-        self.link().acknowledge();
-    }
-
     /// As [`Stream::try_read`].
     ///
     /// # Errors
@@ -551,22 +370,6 @@ impl OwnedReadHalf {
         read(self.half(), buf, Some(deadline))
     }
 
-    /// As [`Stream::wait_readable`].
-    ///
-    /// # Errors
-    /// The same.
-    pub fn wait_readable(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
-        self.half().wait(Want::All(least), deadline.into())
-    }
-
-    /// As [`Stream::arm_read`].
-    ///
-    /// # Errors
-    /// The same.
-    pub fn arm_read(&mut self, least: usize) -> Result<Readiness> {
-        self.half().arm(least).map(Readiness::from_armed)
-    }
-
     /// As [`Stream::try_chunk`].
     ///
     /// # Errors
@@ -584,37 +387,8 @@ impl OwnedReadHalf {
     }
 }
 
+/// Writing.
 impl OwnedWriteHalf {
-    #[inline(always)]
-    fn half(&mut self) -> &mut Sending {
-        self.sending.as_mut().expect("taken by reunite alone")
-    }
-
-    fn link(&self) -> &Arc<Link> {
-        self.sending
-            .as_ref()
-            .expect("taken by reunite alone")
-            .link()
-    }
-
-    /// Puts the endpoint together again.
-    ///
-    /// # Errors
-    /// [`ReuniteError`], with both halves, if they are not of the same endpoint.
-    pub fn reunite(self, read: OwnedReadHalf) -> Result<Stream, ReuniteError<OwnedReadHalf, Self>> {
-        read.reunite(self)
-    }
-
-    /// The state of the endpoint.
-    pub fn info(&self) -> Info {
-        Info::new(self.link())
-    }
-
-    /// As [`Stream::acknowledge`].
-    pub fn acknowledge(&self) {
-        self.link().acknowledge();
-    }
-
     /// As [`Stream::try_write`].
     ///
     /// # Errors
@@ -640,22 +414,6 @@ impl OwnedWriteHalf {
         write(self.half(), buf, Some(deadline))
     }
 
-    /// As [`Stream::wait_writable`].
-    ///
-    /// # Errors
-    /// The same.
-    pub fn wait_writable(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
-        self.half().wait(Want::All(least), deadline.into())
-    }
-
-    /// As [`Stream::arm_write`].
-    ///
-    /// # Errors
-    /// The same.
-    pub fn arm_write(&mut self, least: usize) -> Result<Readiness> {
-        self.half().arm(least).map(Readiness::from_armed)
-    }
-
     /// As [`Stream::try_reserve`].
     ///
     /// # Errors
@@ -670,22 +428,6 @@ impl OwnedWriteHalf {
     /// The same.
     pub fn try_write_from_fd(&mut self, fd: impl AsFd, most: usize) -> Result<usize> {
         try_write_from_fd(self.half(), fd.as_fd(), most)
-    }
-}
-
-impl Drop for OwnedReadHalf {
-    fn drop(&mut self) {
-        if let Some(half) = &self.receiving {
-            half.shut_down();
-        }
-    }
-}
-
-impl Drop for OwnedWriteHalf {
-    fn drop(&mut self) {
-        if let Some(half) = &self.sending {
-            half.shut_down();
-        }
     }
 }
 
@@ -739,28 +481,5 @@ impl Write for OwnedWriteHalf {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// The descriptor to poll: readable after [`arm_read`](Self::arm_read) or
-/// [`arm_write`](Self::arm_write) when there is something to do, and hung up when
-/// the peer is gone. It carries no data; nothing may be read from or written to it.
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link().doorbell().as_fd()
-    }
-}
-
-/// As for [`Stream`].
-impl AsFd for OwnedReadHalf {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link().doorbell().as_fd()
-    }
-}
-
-/// As for [`Stream`].
-impl AsFd for OwnedWriteHalf {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link().doorbell().as_fd()
     }
 }

@@ -69,8 +69,8 @@ impl Watch {
     ) -> Result<Self> {
         let (generation, epoll) = watcher()?;
         let watched = Owned::new(Watched(Box::new(on_hang_up)));
-        let guard = epoch::pin();
-        let watched = watched.into_shared(&guard).as_raw().cast_mut();
+        // Not pinned any longer: that would keep `destroy`, below, from freeing it soon.
+        let watched = watched.into_shared(&epoch::pin()).as_raw().cast_mut();
         // No flags: a hang-up is always reported. Once: it never goes away.
         let event = EpollEvent::new(EpollFlags::EPOLLONESHOT, watched as u64);
         let added = epoll.add(doorbell, event);

@@ -22,7 +22,8 @@ fn membarrier(command: libc::c_int) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-/// Registers this process as one whose CPUs take part, once.
+/// Registers this process as one whose CPUs take part, once, and sees that it may
+/// still call for a barrier.
 ///
 /// Must come before the process uses a pair in asymmetric mode: the other
 /// side's barrier reaches only registered processes. Takes milliseconds in a
@@ -33,14 +34,14 @@ fn membarrier(command: libc::c_int) -> Result<(), Errno> {
 pub(crate) fn register() -> Result<()> {
     let generation = fork::generation() + 1;
     // Relaxed: two threads that both register do no harm.
-    if REGISTERED.load(Ordering::Relaxed) == generation {
-        return Ok(());
+    if REGISTERED.load(Ordering::Relaxed) != generation {
+        membarrier(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)
+            .map_err(|_| Error::FenceRefused)?;
+        REGISTERED.store(generation, Ordering::Relaxed);
     }
-    membarrier(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED).map_err(|_| Error::FenceRefused)?;
-    // A sandbox may allow one command and not the other.
-    global_expedited()?;
-    REGISTERED.store(generation, Ordering::Relaxed);
-    Ok(())
+    // A sandbox may allow one command and not the other, and may have been entered
+    // since the last pair: an endpoint that could never wait is refused now.
+    global_expedited()
 }
 
 /// A full barrier on this CPU and on every CPU that runs a registered process.

@@ -1,0 +1,279 @@
+//! What streams and datagram endpoints have in common, written once.
+//!
+//! Two macros, because the kinds are two types, as in std, and not one with a
+//! parameter: `endpoint_calls` for [`Stream`](super::Stream) and
+//! [`Datagram`](super::Datagram), `half_calls` for their halves.
+
+/// Everything about an endpoint that does not move data.
+macro_rules! endpoint_calls {
+    ($endpoint:ident) => {
+        impl $endpoint {
+            pub(super) fn from_link(link: Arc<Link>) -> Result<Self> {
+                Ok(Self {
+                    receiving: Half::new(Arc::clone(&link))?,
+                    sending: Half::new(link)?,
+                })
+            }
+
+            pub(super) fn link(&self) -> &Arc<Link> {
+                self.receiving.link()
+            }
+        }
+
+        /// Asking and setting.
+        impl $endpoint {
+            /// The state of this endpoint.
+            pub fn info(&self) -> Info {
+                Info::new(self.link())
+            }
+
+            /// Shuts one direction or both down, for good.
+            ///
+            /// [`Shutdown::Write`]: this end writes no more. The peer reads what was written
+            /// and then sees the end; the other direction goes on. [`Shutdown::Read`]: the
+            /// peer may write no more; what it has written can still be read here. Blocked
+            /// calls that this concerns return.
+            ///
+            /// Like `zx_socket_set_disposition` with `WRITE_DISABLED`.
+            ///
+            /// # Errors
+            /// [`Error::Forked`](crate::Error::Forked).
+            pub fn shutdown(&self, how: Shutdown) -> Result<()> {
+                self.link().shut_down(how)
+            }
+
+            /// Sets whether calls that would block fail with
+            /// [`Error::WouldBlock`](crate::Error::WouldBlock) instead. Concerns both
+            /// halves. Off at first.
+            ///
+            /// # Errors
+            /// None; a result as std's sockets have it.
+            pub fn set_nonblocking(&self, nonblocking: bool) -> Result<()> {
+                self.link().settings.set_nonblocking(nonblocking);
+                Ok(())
+            }
+
+            /// Sets how long a read waits that has no deadline of its own; `None`, as at
+            /// first, is without end. A read that waited as long fails with
+            /// [`Error::TimedOut`](crate::Error::TimedOut).
+            ///
+            /// # Errors
+            /// [`Error::ZeroTimeout`](crate::Error::ZeroTimeout).
+            pub fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+                self.link().settings.set_timeout(Role::Consumer, timeout)
+            }
+
+            /// Sets how long a write waits; as [`set_read_timeout`](Self::set_read_timeout).
+            ///
+            /// # Errors
+            /// [`Error::ZeroTimeout`](crate::Error::ZeroTimeout).
+            pub fn set_write_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+                self.link().settings.set_timeout(Role::Producer, timeout)
+            }
+
+            /// How long a read waits that has no deadline of its own.
+            pub fn read_timeout(&self) -> Option<Duration> {
+                self.link().settings.timeout(Role::Consumer)
+            }
+
+            /// How long a write waits that has no deadline of its own.
+            pub fn write_timeout(&self) -> Option<Duration> {
+                self.link().settings.timeout(Role::Producer)
+            }
+
+            /// Sets whether a call that has to wait looks a while (at most some tens of
+            /// microseconds, and only as long as that proves worth while) before it
+            /// sleeps. On at first, unless there is only one CPU. Concerns both halves.
+            pub fn set_busy_wait(&self, on: bool) {
+                self.link().settings.set_busy_wait(on);
+            }
+        }
+
+        /// Waiting and polling.
+        impl $endpoint {
+            /// Waits until at least `least` bytes are queued or no more will be, even on a
+            /// non-blocking endpoint. `None` waits without end.
+            ///
+            /// The peer does not wake this thread before that many bytes are there. Unlike
+            /// most waits this does not end with part of what was asked for: see that the
+            /// peer writes as much, or ends.
+            ///
+            /// # Errors
+            /// [`Error::TooLarge`](crate::Error::TooLarge) if `least` exceeds the capacity;
+            /// [`Error::TimedOut`](crate::Error::TimedOut);
+            /// [`Error::Protocol`](crate::Error::Protocol);
+            /// [`Error::FenceRefused`](crate::Error::FenceRefused);
+            /// [`Error::Os`](crate::Error::Os) if the watch over the peer's life cannot be set
+            /// up; [`Error::Forked`](crate::Error::Forked).
+            pub fn wait_readable(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
+                self.receiving.wait(Want::All(least), deadline.into())
+            }
+
+            /// Waits until at least `least` bytes are free or writing is over, even on a
+            /// non-blocking endpoint; as [`wait_readable`](Self::wait_readable).
+            ///
+            /// # Errors
+            /// As [`wait_readable`](Self::wait_readable).
+            pub fn wait_writable(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
+                self.sending.wait(Want::All(least), deadline.into())
+            }
+
+            /// Prepares the descriptor for polling: unless at least `least` bytes are queued
+            /// or no more will be, the peer will make it readable when that is so.
+            ///
+            /// The recipe for any event loop: arm; if [`Armed`](Readiness::Armed), poll the
+            /// descriptor ([`AsFd`]) for readability; [`acknowledge`](Self::acknowledge);
+            /// try again. It may become readable for nothing.
+            ///
+            /// # Errors
+            /// As [`wait_readable`](Self::wait_readable), but for
+            /// [`Error::TimedOut`](crate::Error::TimedOut).
+            pub fn arm_read(&mut self, least: usize) -> Result<Readiness> {
+                self.receiving.arm(least).map(Readiness::from_armed)
+            }
+
+            /// Prepares the descriptor for polling: unless at least `least` bytes are free or
+            /// writing is over, the peer will make it **readable** when that is so; as
+            /// [`arm_read`](Self::arm_read).
+            ///
+            /// # Errors
+            /// As [`arm_read`](Self::arm_read).
+            pub fn arm_write(&mut self, least: usize) -> Result<Readiness> {
+                self.sending.arm(least).map(Readiness::from_armed)
+            }
+
+            /// Takes the rings of the doorbell, so that polling waits for new ones. To be
+            /// called when the descriptor has become readable; see
+            /// [`arm_read`](Self::arm_read).
+            pub fn acknowledge(&self) {
+                self.link().acknowledge();
+            }
+        }
+
+        impl fmt::Debug for $endpoint {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($endpoint))
+                    .field(&self.info())
+                    .finish()
+            }
+        }
+
+        /// The descriptor to poll: readable after [`arm_read`](Self::arm_read) or
+        /// [`arm_write`](Self::arm_write) when there is something to do, and hung up when
+        /// the peer is gone. It carries no data; nothing may be read from or written to it.
+        impl AsFd for $endpoint {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.link().doorbell().as_fd()
+            }
+        }
+    };
+}
+
+/// Everything about a half that does not move data. `$wait` and `$arm` are the names
+/// of its calls, `$Endpoint` is what it is a half of.
+macro_rules! half_calls {
+    ($Owned:ident, $Half:ident, $Endpoint:ident, $wait:ident, $arm:ident) => {
+        impl $Owned {
+            #[inline(always)]
+            fn half(&mut self) -> &mut $Half {
+                self.half.as_mut().expect("taken by reunite alone")
+            }
+
+            fn link(&self) -> &Arc<Link> {
+                let half = self.half.as_ref().expect("taken by reunite alone");
+                half.link()
+            }
+
+            /// The state of the endpoint.
+            pub fn info(&self) -> Info {
+                Info::new(self.link())
+            }
+
+            #[doc = concat!("As [`", stringify!($Endpoint), "::", stringify!($wait), "`].")]
+            ///
+            /// # Errors
+            /// The same.
+            pub fn $wait(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
+                self.half().wait(Want::All(least), deadline.into())
+            }
+
+            #[doc = concat!("As [`", stringify!($Endpoint), "::", stringify!($arm), "`].")]
+            ///
+            /// # Errors
+            /// The same.
+            pub fn $arm(&mut self, least: usize) -> Result<Readiness> {
+                self.half().arm(least).map(Readiness::from_armed)
+            }
+
+            #[doc = concat!("As [`", stringify!($Endpoint), "::acknowledge`].")]
+            pub fn acknowledge(&self) {
+                self.link().acknowledge();
+            }
+        }
+
+        impl Drop for $Owned {
+            fn drop(&mut self) {
+                if let Some(half) = &self.half {
+                    half.shut_down();
+                }
+            }
+        }
+
+        #[doc = concat!("As for [`", stringify!($Endpoint), "`].")]
+        impl AsFd for $Owned {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.link().doorbell().as_fd()
+            }
+        }
+    };
+}
+
+/// How the two halves come from an endpoint and become one again.
+macro_rules! split_calls {
+    ($Endpoint:ident, $Read:ident, $Write:ident) => {
+        impl $Endpoint {
+            /// Splits the endpoint into halves that may go to different threads.
+            pub fn into_split(self) -> ($Read, $Write) {
+                (
+                    $Read {
+                        half: Some(self.receiving),
+                    },
+                    $Write {
+                        half: Some(self.sending),
+                    },
+                )
+            }
+        }
+
+        impl $Read {
+            /// Puts the endpoint together again.
+            ///
+            /// # Errors
+            /// [`ReuniteError`], with both halves, if they are not of the same endpoint.
+            pub fn reunite(
+                mut self,
+                mut write: $Write,
+            ) -> Result<$Endpoint, ReuniteError<Self, $Write>> {
+                if !Arc::ptr_eq(self.link(), write.link()) {
+                    return Err(ReuniteError(self, write));
+                }
+                Ok($Endpoint {
+                    receiving: self.half.take().expect("taken here alone"),
+                    sending: write.half.take().expect("taken here alone"),
+                })
+            }
+        }
+
+        impl $Write {
+            /// Puts the endpoint together again.
+            ///
+            /// # Errors
+            /// [`ReuniteError`], with both halves, if they are not of the same endpoint.
+            pub fn reunite(self, read: $Read) -> Result<$Endpoint, ReuniteError<$Read, Self>> {
+                read.reunite(self)
+            }
+        }
+    };
+}
+
+pub(super) use {endpoint_calls, half_calls, split_calls};
