@@ -1,0 +1,63 @@
+//! The examples do what they say: each asserts that itself, and ends.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than any of them takes: it ends one that hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where `cargo test` has put the example: this is `deps/examples-...`, and beside
+/// `deps` is `examples`.
+fn path(name: &str) -> PathBuf {
+    let this = env::current_exe().unwrap();
+    let profile = this.parent().and_then(|deps| deps.parent()).unwrap();
+    profile.join("examples").join(name)
+}
+
+/// Runs an example, and returns what it prints.
+#[track_caller]
+fn run(name: &str) -> String {
+    let path = path(name);
+    let mut child = Command::new(&path)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| {
+            panic!(
+                "{}: {e}; without the whole `cargo test`, `cargo build --examples` first",
+                path.display()
+            )
+        });
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            child.kill().unwrap();
+            panic!("{name} hangs");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{name}: {}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn parent_and_child() {
+    assert_eq!(
+        run("parent_and_child"),
+        "the child answered: 1, 4, 9, 16, 25\n"
+    );
+}
+
+#[test]
+fn fd_over_unix_socket() {
+    assert_eq!(run("fd_over_unix_socket"), "the client said: thank you\n");
+}
+
+#[test]
+fn datagrams() {
+    assert_eq!(run("datagrams"), "1000 messages, each as it was sent\n");
+}
