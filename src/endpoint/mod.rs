@@ -55,7 +55,7 @@ pub fn hang_up<M: Memory>(outgoing: &M, incoming: &M) {
     close_end(outgoing, Role::Consumer);
     for (mem, role) in [(incoming, Role::Consumer), (outgoing, Role::Producer)] {
         if mem.performs(Step::WakeAfterClose) && wait::is_awaited(mem, role) {
-            wait::take_and_wake(mem, role);
+            wait::wake_own(mem, role);
         }
     }
 }
@@ -76,7 +76,7 @@ pub fn disable<M: Notify>(mem: &M, caller: Role) {
         wait::wake_peer(mem, caller.peer());
     }
     if wait::is_awaited(mem, caller) {
-        wait::take_and_wake(mem, caller);
+        wait::wake_own(mem, caller);
     }
 }
 

@@ -15,11 +15,12 @@ pub enum End {
     WriteDisabled,
 }
 
-impl From<End> for Error {
-    fn from(end: End) -> Self {
-        match end {
-            End::PeerClosed => Self::PeerClosed,
-            End::WriteDisabled => Self::WriteDisabled,
+impl End {
+    /// What a read of nothing reports.
+    fn error(self) -> Error {
+        match self {
+            Self::PeerClosed => Error::PeerClosed,
+            Self::WriteDisabled => Error::WriteDisabled,
         }
     }
 }
@@ -105,7 +106,7 @@ impl<M: Park> Reader<M> {
         let end = self.end()?;
         // The end is not here yet if the last look at the tail found more.
         match (self.ring.queued(), end) {
-            (0, Some(end)) => Err(end.into()),
+            (0, Some(end)) => Err(end.error()),
             (0, None) => Err(Error::WouldBlock),
             (queued, _) => Ok(queued),
         }

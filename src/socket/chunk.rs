@@ -159,9 +159,27 @@ impl<'a> ReadChunk<'a> {
     /// The bytes themselves, in one piece or, where the ring wraps, in two.
     pub fn spans(&self) -> [SharedSlice<'_>; 2] {
         let ring = self.reader.ring();
-        let prefix = self.record.map_or(0, |record| record.prefix);
-        ring.ranges(prefix, self.len)
+        ring.ranges(self.prefix(), self.len)
             .map(|(offset, len)| ring.mem().slice(offset, len))
+    }
+
+    /// Copies bytes of the chunk, from `at` on, to `dst`. They stay queued.
+    ///
+    /// # Panics
+    /// If the chunk has not as many.
+    pub fn read(&self, at: usize, dst: &mut [u8]) {
+        assert!(
+            at <= self.len && dst.len() <= self.len - at,
+            "{} bytes at {at} are not in a chunk of {}",
+            dst.len(),
+            self.len
+        );
+        self.reader.ring().copy_out(self.prefix() + at, dst);
+    }
+
+    /// Ring bytes before the payload.
+    fn prefix(&self) -> usize {
+        self.record.map_or(0, |record| record.prefix)
     }
 
     /// Takes the first `len` bytes out of the ring; of a datagram endpoint, the whole

@@ -32,7 +32,8 @@ macro_rules! endpoint_calls {
             /// [`Shutdown::Write`]: this end writes no more. The peer reads what was written
             /// and then sees the end; the other direction goes on. [`Shutdown::Read`]: the
             /// peer may write no more; what it has written can still be read here. Blocked
-            /// calls that this concerns return.
+            /// calls that this concerns return. A poller of this endpoint's own descriptor is
+            /// not disturbed by its own shutdown.
             ///
             /// Like `zx_socket_set_disposition` with `WRITE_DISABLED`.
             ///

@@ -158,8 +158,8 @@ impl<E: End> Half<E> {
                     && !self.link().is_watched()
                     && self.link().look_for_hang_up()
             }
-            Error::Protocol(_) => {
-                self.link().disconnect();
+            Error::Protocol(violation) => {
+                self.link().disconnect(violation);
                 false
             }
             _ => false,
@@ -183,6 +183,8 @@ impl<E: End> Half<E> {
         loop {
             self.wait(want, deadline)?;
             match self.attempt(&mut call) {
+                // Only an enemy gets us here, by taking back what ended the wait.
+                Err(Error::WouldBlock) if deadline.has_passed() => return Err(Error::TimedOut),
                 Err(Error::WouldBlock) => {}
                 result => return result,
             }

@@ -3,12 +3,12 @@
 use std::net::Shutdown;
 use std::ops::Deref;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::endpoint::{self, Fill};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Violation};
 use crate::layout::{Header, Side};
 use crate::mem::mapped::Mapped;
 use crate::mem::{Role, Word32};
@@ -25,8 +25,10 @@ pub(super) struct Link {
     outgoing: Mapped,
     incoming: Mapped,
     doorbell: Doorbell,
-    /// The process that owns the endpoint.
-    generation: u32,
+    /// The process that owns the endpoint, by its fork generation; or, from a violation
+    /// of the peer's on, what [`dead`] says. Ours alone: the closed bits, which both
+    /// sides can write, the peer could take back.
+    owner: AtomicU32,
     /// Set when the endpoint lives on in an envelope.
     moved: AtomicBool,
     /// Present from the first wait that sleeps.
@@ -102,6 +104,25 @@ impl Settings {
     }
 }
 
+/// What stands for the owner of an endpoint whose peer has done this: a number that no
+/// count of forks reaches.
+fn dead(violation: Violation) -> u32 {
+    u32::MAX - violation as u32
+}
+
+/// Why an endpoint with this owner does not work here.
+#[cold]
+fn why_not(owner: u32) -> Error {
+    [
+        Violation::TailOutOfRange,
+        Violation::HeadOutOfRange,
+        Violation::RecordLength,
+    ]
+    .into_iter()
+    .find(|violation| owner == dead(*violation))
+    .map_or(Error::Forked, Error::Protocol)
+}
+
 /// Whether a peer could be running while we look: if not, looking is for nothing.
 fn several_cpus() -> bool {
     static SEVERAL: OnceLock<bool> = OnceLock::new();
@@ -116,7 +137,7 @@ impl Link {
             outgoing: Mapped::new(Arc::clone(&region), side),
             incoming: Mapped::new(region, side.peer()),
             doorbell,
-            generation: fork::generation(),
+            owner: AtomicU32::new(fork::generation()),
             moved: AtomicBool::new(false),
             watch: Mutex::new(None),
             watched: AtomicBool::new(false),
@@ -155,19 +176,22 @@ impl Link {
 
     /// Whether the peer is known to be closed.
     pub(super) fn peer_closed(&self) -> bool {
-        endpoint::is_closed(&self.incoming, Role::Producer)
+        matches!(self.check_owner(), Err(Error::Protocol(_)))
+            || endpoint::is_closed(&self.incoming, Role::Producer)
     }
 
-    /// Refuses to work in a process that was forked from the owner.
+    /// Refuses to work in a process that was forked from the owner, and with a peer
+    /// that has broken the protocol.
     ///
     /// # Errors
-    /// [`Error::Forked`].
+    /// [`Error::Forked`], [`Error::Protocol`].
     #[inline(always)]
     pub(super) fn check_owner(&self) -> Result<()> {
-        if self.generation == fork::generation() {
-            Ok(())
-        } else {
-            Err(Error::Forked)
+        // Relaxed: a value of its own that orders nothing. The other half of a split
+        // endpoint may learn of a violation a moment later.
+        match self.owner.load(Ordering::Relaxed) {
+            owner if owner == fork::generation() => Ok(()),
+            owner => Err(why_not(owner)),
         }
     }
 
@@ -219,8 +243,9 @@ impl Link {
     }
 
     /// Cuts the connection because the peer broke the protocol: it sees us closed,
-    /// and both our halves see it closed.
-    pub(super) fn disconnect(&self) {
+    /// and both our halves refuse to work from here on.
+    pub(super) fn disconnect(&self, violation: Violation) {
+        self.owner.store(dead(violation), Ordering::Relaxed);
         self.close();
         self.hang_up();
     }
@@ -356,6 +381,8 @@ impl Notify for Lane {
 
 impl Park for Lane {
     fn sleep(&self, word: Word32, expected: u32, deadline: Deadline) -> Result<Wake> {
+        // The other half may have disconnected; the peer can take back its wake-up.
+        self.link.check_owner()?;
         self.link.start_watch()?;
         Ok(futex::wait(self.mapped.futex(word), expected, deadline))
     }

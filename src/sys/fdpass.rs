@@ -113,6 +113,11 @@ pub(crate) fn receive(
 /// the receiver has asked for them on its socket.
 const CONTROL: usize = 256;
 
+/// A descriptor of the sender's process, which the kernel adds if the socket has
+/// `SO_PASSPIDFD` set. An envelope's maker can have set it: closed at once, or each
+/// claim would leave a descriptor behind. (Linux 6.5; `libc` does not have it.)
+const SCM_PIDFD: libc::c_int = 4;
+
 /// A buffer with the alignment of a control message.
 #[repr(C, align(8))]
 struct Control([u8; CONTROL]);
@@ -135,7 +140,8 @@ unsafe fn take_fds(message: &libc::msghdr) -> Vec<OwnedFd> {
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
     // SAFETY: null or a header inside the buffer, which is aligned for it.
     while let Some(control) = unsafe { header.as_ref() } {
-        if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_RIGHTS {
+        let socket_level = control.cmsg_level == libc::SOL_SOCKET;
+        if socket_level && matches!(control.cmsg_type, libc::SCM_RIGHTS | SCM_PIDFD) {
             // SAFETY: as above; the data follows its header.
             let data = unsafe { libc::CMSG_DATA(control) }.cast::<RawFd>();
             // SAFETY: computes a size from a size.
@@ -144,9 +150,16 @@ unsafe fn take_fds(message: &libc::msghdr) -> Vec<OwnedFd> {
             for i in 0..count {
                 // SAFETY: `cmsg_len` says that `count` numbers follow.
                 let number = unsafe { data.add(i).read_unaligned() };
+                if number < 0 {
+                    // Instead of a pidfd, for want of room in the table.
+                    continue;
+                }
                 // SAFETY: the kernel has installed this descriptor for this call and
                 // told nobody else its number.
-                fds.push(unsafe { OwnedFd::from_raw_fd(number) });
+                let fd = unsafe { OwnedFd::from_raw_fd(number) };
+                if control.cmsg_type == libc::SCM_RIGHTS {
+                    fds.push(fd);
+                }
             }
         }
         // SAFETY: as for CMSG_FIRSTHDR.

@@ -15,7 +15,8 @@ use crate::wait::{Deadline, Wake};
 /// `long futex(uint32_t *uaddr, FUTEX_WAIT_BITSET, uint32_t val, const struct
 /// timespec *timeout, NULL, FUTEX_BITSET_MATCH_ANY)`, with an absolute timeout
 /// on the monotonic clock. A signal counts as a wake-up: the caller looks and
-/// sleeps again.
+/// sleeps again. But whatever ended the sleep, a deadline that has passed has passed:
+/// a peer that keeps changing the word must not keep the caller from noticing.
 ///
 /// [futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html)
 pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake {
@@ -35,6 +36,8 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake 
     };
     match Errno::result(result) {
         Err(Errno::ETIMEDOUT) => Wake::TimedOut,
+        // The kernel compares the word before it looks at the time.
+        _ if deadline.has_passed() => Wake::TimedOut,
         // Woken; EAGAIN: the word has changed; EINTR. Nothing else can happen
         // to a valid address and a valid time.
         _ => Wake::Woken,
@@ -60,6 +63,12 @@ mod tests {
     #[test]
     fn wait_on_a_changed_word_returns_at_once() {
         assert_eq!(wait(&AtomicU32::new(1), 2, Deadline::NEVER), Wake::Woken);
+    }
+
+    #[test]
+    fn wait_on_a_changed_word_past_the_deadline_has_timed_out() {
+        let past = Deadline::after(Duration::ZERO);
+        assert_eq!(wait(&AtomicU32::new(1), 2, past), Wake::TimedOut);
     }
 
     #[test]

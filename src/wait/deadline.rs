@@ -24,6 +24,12 @@ impl Deadline {
         Self(end.map(TimeSpec::from_duration))
     }
 
+    /// Whether the point lies in the past.
+    pub(crate) fn has_passed(&self) -> bool {
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the monotonic clock exists");
+        self.0.is_some_and(|end| end <= now)
+    }
+
     /// The point for a system call; `None` is never.
     pub(crate) fn timespec(&self) -> Option<&libc::timespec> {
         self.0.as_ref().map(AsRef::as_ref)
@@ -52,7 +58,10 @@ mod tests {
 
     #[test]
     fn past_instant_is_a_deadline() {
-        let past = Instant::now();
-        assert!(Deadline::from(Some(past)).timespec().is_some());
+        let past = Deadline::from(Some(Instant::now()));
+        assert!(past.timespec().is_some());
+        assert!(past.has_passed());
+        assert!(!Deadline::after(Duration::from_secs(1000)).has_passed());
+        assert!(!Deadline::NEVER.has_passed());
     }
 }

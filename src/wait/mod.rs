@@ -140,7 +140,8 @@ fn sleep_until<C: Condition>(condition: &mut C, arming: Arming, deadline: Deadli
 /// # Errors
 /// Whatever the condition or the fence report.
 pub(crate) fn arm_doorbell<C: Condition>(condition: &mut C, arming: Arming) -> Result<bool> {
-    let holds = arm(condition.mem(), arming).and_then(|_| condition.holds());
+    let holds = arm(condition.mem(), arming)
+        .and_then(|_| Ok(condition.mem().performs(Step::CheckAfterArm) && condition.holds()?));
     if holds != Ok(false) {
         disarm(condition.mem(), arming);
         return holds.map(|_| false);
@@ -178,19 +179,26 @@ pub(crate) fn is_awaited<M: Memory>(mem: &M, role: Role) -> bool {
 /// Wakes whoever waits at `role`'s end, which is the peer's.
 #[cold]
 pub(crate) fn wake_peer<M: Notify>(mem: &M, role: Role) {
-    if take_and_wake(mem, role) & waiter::DOORBELL != 0 {
-        mem.ring();
-    }
-}
-
-/// Wakes whoever sleeps at `role`'s end. Returns the waiter's bits.
-///
-/// A poller of a descriptor is left to the caller: the descriptor may have been
-/// made readable already, by the hang-up.
-pub(crate) fn take_and_wake<M: Memory>(mem: &M, role: Role) -> u32 {
     let bits = mem.swap32(role.waiter(), 0, Site::TakeWaiter);
     if bits & waiter::FUTEX != 0 {
         mem.wake_futex(role.waiter());
     }
-    bits
+    if bits & waiter::DOORBELL != 0 {
+        mem.ring();
+    }
+}
+
+/// Wakes whoever sleeps at `role`'s end, which is our own.
+///
+/// Our own poller stays armed: the doorbell rings at the other end only. A hang-up
+/// shows in the descriptor by itself.
+pub(crate) fn wake_own<M: Memory>(mem: &M, role: Role) {
+    let bits = mem.clear32(
+        role.waiter(),
+        waiter::FUTEX | waiter::SOFT,
+        Site::TakeWaiter,
+    );
+    if bits & waiter::FUTEX != 0 {
+        mem.wake_futex(role.waiter());
+    }
 }

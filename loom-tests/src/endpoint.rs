@@ -1,0 +1,180 @@
+//! Two endpoints, as the socket layer would put them together.
+//!
+//! What threads share is counted by `Rc`: loom runs all threads of a model on one,
+//! and who drops what when is no part of the protocol.
+
+use std::ops::Deref;
+use std::rc::Rc;
+
+use zocket::protocol::{self, Deadline, Notify, Park, Reader, Role, Spinner, Wake, Word32, Writer};
+use zocket::{Kind, Result};
+
+use crate::doorbell::Doorbell;
+use crate::fences::Fences;
+use crate::memory::LoomMemory;
+use crate::rules::Rules;
+use crate::trace::{self, Event};
+
+/// One direction as one endpoint holds it: the memory and the peer's doorbell.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    memory: Rc<LoomMemory>,
+    peer: Rc<Doorbell>,
+    kind: Kind,
+    capacity: usize,
+}
+
+impl Lane {
+    /// The producing end.
+    pub fn writer(&self) -> Writer<Self> {
+        Writer::attach(self.clone(), self.kind, self.capacity).expect("the positions are sound")
+    }
+
+    /// The consuming end.
+    pub fn reader(&self) -> Reader<Self> {
+        Reader::attach(self.clone(), self.kind, self.capacity).expect("the positions are sound")
+    }
+
+    /// Disables writing, called by the endpoint that has `role` here.
+    pub fn disable(&self, role: Role) {
+        protocol::disable(self, role);
+    }
+}
+
+impl Deref for Lane {
+    type Target = LoomMemory;
+
+    fn deref(&self) -> &LoomMemory {
+        &self.memory
+    }
+}
+
+impl Notify for Lane {
+    fn ring(&self) {
+        if !std::thread::panicking() {
+            self.peer.ring();
+            trace::record(Event::Ring);
+        }
+    }
+}
+
+impl Park for Lane {
+    /// A deadline, whichever it is, passes at once: time is another thing that
+    /// may happen at any moment, and this is the earliest.
+    fn sleep(&self, word: Word32, expected: u32, deadline: Deadline) -> Result<Wake> {
+        if deadline != Deadline::NEVER {
+            return Ok(Wake::TimedOut);
+        }
+        self.memory.sleep(word, expected);
+        Ok(Wake::Woken)
+    }
+
+    fn relax(&self) {
+        loom::thread::yield_now();
+    }
+}
+
+/// One of two endpoints.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The direction that this endpoint writes.
+    pub outgoing: Lane,
+    /// The direction that this endpoint reads.
+    pub incoming: Lane,
+    /// The descriptor that this endpoint polls.
+    pub doorbell: Rc<Doorbell>,
+}
+
+impl Endpoint {
+    /// Two endpoints, with directions that hold `capacity` bytes, and whose
+    /// positions begin at `start`.
+    pub fn pair(rules: Rules, kind: Kind, capacity: usize, start: u64) -> (Self, Self) {
+        let fences = Rc::new(Fences::new(rules.fencing));
+        let memory = || {
+            let fences = Rc::clone(&fences);
+            Rc::new(LoomMemory::new(rules, fences, kind, capacity, start))
+        };
+        let memories = [memory(), memory()];
+        let doorbells = [Rc::new(Doorbell::new()), Rc::new(Doorbell::new())];
+        let endpoint = |own: usize| {
+            let lane = |direction: usize| Lane {
+                memory: Rc::clone(&memories[direction]),
+                peer: Rc::clone(&doorbells[1 - own]),
+                kind,
+                capacity,
+            };
+            Self {
+                outgoing: lane(own),
+                incoming: lane(1 - own),
+                doorbell: Rc::clone(&doorbells[own]),
+            }
+        };
+        (endpoint(0), endpoint(1))
+    }
+
+    /// The two ends of a single direction: who writes, who reads.
+    pub fn one_way(rules: Rules, kind: Kind, capacity: usize, start: u64) -> (Lane, Lane) {
+        let fences = Rc::new(Fences::new(rules.fencing));
+        let memory = Rc::new(LoomMemory::new(rules, fences, kind, capacity, start));
+        let lane = || Lane {
+            memory: Rc::clone(&memory),
+            peer: Rc::new(Doorbell::new()),
+            kind,
+            capacity,
+        };
+        (lane(), lane())
+    }
+
+    /// Closes this endpoint.
+    pub fn close(&self) {
+        protocol::close(&self.outgoing, &self.incoming);
+    }
+
+    /// What the watcher does in this endpoint's process when the kernel says
+    /// that the peer is gone.
+    pub fn hang_up(&self) {
+        protocol::hang_up(&*self.outgoing, &*self.incoming);
+    }
+}
+
+/// Waiting as the models do it: without looking first, which would only repeat
+/// states, and without end.
+pub(crate) fn sleeping() -> (Spinner, Deadline) {
+    (Spinner::disabled(), Deadline::NEVER)
+}
+
+/// The waits of a writer in a model.
+pub trait WriterExt {
+    /// Sleeps until `least` bytes are free or writing is over.
+    fn sleep(&mut self, least: usize);
+    /// Sleeps until a useful part of `len` bytes is free or writing is over.
+    fn sleep_softly(&mut self, len: usize);
+}
+
+impl<M: Park> WriterExt for Writer<M> {
+    fn sleep(&mut self, least: usize) {
+        let (mut spinner, never) = sleeping();
+        self.wait(least, &mut spinner, never)
+            .expect("nothing ends a wait but its condition");
+    }
+
+    fn sleep_softly(&mut self, len: usize) {
+        let (mut spinner, never) = sleeping();
+        self.wait_some(len, &mut spinner, never)
+            .expect("nothing ends a wait but its condition");
+    }
+}
+
+/// The waits of a reader in a model.
+pub trait ReaderExt {
+    /// Sleeps until `least` bytes are queued or no more will be.
+    fn sleep(&mut self, least: usize);
+}
+
+impl<M: Park> ReaderExt for Reader<M> {
+    fn sleep(&mut self, least: usize) {
+        let (mut spinner, never) = sleeping();
+        self.wait(least, &mut spinner, never)
+            .expect("nothing ends a wait but its condition");
+    }
+}

@@ -1,0 +1,270 @@
+//! One direction's memory, made of loom's atomics and cells.
+//!
+//! Loom decides at each load which of the values that the memory model allows is
+//! returned, and at each access of a payload byte whether every earlier
+//! conflicting access happened before it.
+//!
+//! # Loads that loom would not reorder
+//!
+//! Loom explores one order of two accesses and then the other only if it notices
+//! that they conflict. For that it remembers of each atomic the last access only.
+//! When one thread loads a word, then another thread loads it and stores
+//! to it, the second load hides the first, and loom (0.7) never runs the
+//! store before the first load. A thread that arms looks at its waiter word and
+//! then sets it, so this would hide lost wake-ups. The remedy is a [`Gate`] that
+//! each load passes where its word may be stored to by a thread that loads it:
+//! gates conflict whatever comes after. Positions need none, because each is
+//! stored by the side that never loads it; so models attach
+//! readers and writers before they spawn a thread.
+
+#![allow(
+    unsafe_code,
+    reason = "payload bytes are loom cells, which are read and written through pointers"
+)]
+
+use std::rc::Rc;
+
+use loom::cell::UnsafeCell;
+use loom::sync::Condvar;
+use loom::sync::atomic::{AtomicU32, AtomicU64};
+use zocket::protocol::{Fence, Memory, Site, Step, Word32, Word64};
+use zocket::{Kind, Result};
+
+use crate::fences::Fences;
+use crate::futex::Futex;
+use crate::rules::Rules;
+use crate::trace::{self, Event};
+
+/// Where loom takes note that loads of one word by different threads conflict.
+///
+/// A condition variable that nobody waits for: telling it is a point at which
+/// loom may switch threads, conflicts with every other such point, and neither
+/// acquires nor releases anything.
+#[derive(Debug)]
+struct Gate(Condvar);
+
+impl Gate {
+    fn new() -> Self {
+        Self(Condvar::new())
+    }
+
+    fn pass(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// Words, bytes, futexes of one direction.
+#[derive(Debug)]
+pub struct LoomMemory {
+    rules: Rules,
+    /// Indexed by [`Word64`].
+    words64: [AtomicU64; 6],
+    /// Indexed by [`Word32`].
+    words32: [AtomicU32; 5],
+    gates64: [Gate; 6],
+    gates32: [Gate; 5],
+    /// One cell for each byte, so that loom sees who touches which.
+    bytes: Box<[UnsafeCell<u8>]>,
+    /// Of the consumer's waiter word and of the producer's.
+    futexes: [Futex; 2],
+    fences: Rc<Fences>,
+}
+
+impl LoomMemory {
+    /// An empty direction in which `start` bytes were written and read before.
+    pub(crate) fn new(
+        rules: Rules,
+        fences: Rc<Fences>,
+        kind: Kind,
+        capacity: usize,
+        start: u64,
+    ) -> Self {
+        // As the crate does it: a record's prefix is never longer than its payload.
+        let area = match kind {
+            Kind::Stream => capacity,
+            Kind::Datagram => 2 * capacity,
+        };
+        let position = |word: usize| {
+            let positions = [
+                Word64::Tail,
+                Word64::TailCursor,
+                Word64::Head,
+                Word64::HeadCursor,
+            ];
+            let is_position = positions.into_iter().any(|p| p as usize == word);
+            if is_position { start } else { 0 }
+        };
+        Self {
+            rules,
+            words64: std::array::from_fn(|word| AtomicU64::new(position(word))),
+            words32: std::array::from_fn(|_| AtomicU32::new(0)),
+            gates64: std::array::from_fn(|_| Gate::new()),
+            gates32: std::array::from_fn(|_| Gate::new()),
+            bytes: (0..area).map(|_| UnsafeCell::new(0)).collect(),
+            futexes: [Futex::new(), Futex::new()],
+            fences,
+        }
+    }
+
+    /// How often somebody made the system call that wakes sleepers on `word`.
+    pub fn wakes(&self, word: Word32) -> usize {
+        self.futex(word).wakes()
+    }
+
+    pub(crate) fn sleep(&self, word: Word32, expected: u32) {
+        trace::record(Event::Sleep(word, expected));
+        let gate = &self.gates32[word as usize];
+        self.futex(word)
+            .wait(self.word32(word), expected, || gate.pass());
+        trace::record(Event::Awake(word));
+    }
+
+    fn futex(&self, word: Word32) -> &Futex {
+        match word {
+            Word32::ConsumerWaiter => &self.futexes[0],
+            Word32::ProducerWaiter => &self.futexes[1],
+            other => panic!("{other:?} is not a futex"),
+        }
+    }
+
+    fn word32(&self, word: Word32) -> &AtomicU32 {
+        &self.words32[word as usize]
+    }
+
+    fn word64(&self, word: Word64) -> &AtomicU64 {
+        &self.words64[word as usize]
+    }
+
+    fn range(&self, offset: usize, len: usize) -> &[UnsafeCell<u8>] {
+        &self.bytes[offset..offset + len]
+    }
+}
+
+/// Whether this thread unwinds from a failure that loom has reported. What is
+/// dropped then must not enter loom again: it would panic for a second time.
+fn unwinding() -> bool {
+    std::thread::panicking()
+}
+
+impl Memory for LoomMemory {
+    fn load64(&self, word: Word64, site: Site) -> u64 {
+        if unwinding() {
+            return 0;
+        }
+        if matches!(word, Word64::ConsumerWant | Word64::ProducerWant) {
+            self.gates64[word as usize].pass();
+        }
+        let value = self.word64(word).load(self.rules.ordering(site));
+        trace::record(Event::Load64(word, site, value));
+        value
+    }
+
+    fn store64(&self, word: Word64, value: u64, site: Site) {
+        if unwinding() {
+            return;
+        }
+        self.word64(word).store(value, self.rules.ordering(site));
+        trace::record(Event::Store64(word, site, value));
+    }
+
+    fn load32(&self, word: Word32, site: Site) -> u32 {
+        if unwinding() {
+            return 0;
+        }
+        if word != Word32::Writing {
+            self.gates32[word as usize].pass();
+        }
+        let value = self.word32(word).load(self.rules.ordering(site));
+        trace::record(Event::Load32(word, site, value));
+        value
+    }
+
+    fn store32(&self, word: Word32, value: u32, site: Site) {
+        if unwinding() {
+            return;
+        }
+        self.word32(word).store(value, self.rules.ordering(site));
+        trace::record(Event::Store32(word, site, value));
+    }
+
+    fn swap32(&self, word: Word32, value: u32, site: Site) -> u32 {
+        if unwinding() {
+            return 0;
+        }
+        let before = self.word32(word).swap(value, self.rules.ordering(site));
+        trace::record(Event::Change32(word, site, before, value));
+        before
+    }
+
+    fn set32(&self, word: Word32, bits: u32, site: Site) -> u32 {
+        if unwinding() {
+            return 0;
+        }
+        let before = self.word32(word).fetch_or(bits, self.rules.ordering(site));
+        trace::record(Event::Change32(word, site, before, before | bits));
+        before
+    }
+
+    fn clear32(&self, word: Word32, bits: u32, site: Site) -> u32 {
+        if unwinding() {
+            return 0;
+        }
+        let before = self
+            .word32(word)
+            .fetch_and(!bits, self.rules.ordering(site));
+        trace::record(Event::Change32(word, site, before, before & !bits));
+        before
+    }
+
+    fn area(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn copy_in(&self, offset: usize, src: &[u8]) {
+        for (cell, &byte) in self.range(offset, src.len()).iter().zip(src) {
+            cell.with_mut(|at| {
+                // SAFETY: `with_mut` passes a pointer to the cell's own byte, which is
+                // valid while the cell is borrowed; loom runs one thread at a
+                // time and switches none within the closure.
+                unsafe { at.write(byte) }
+            });
+        }
+        trace::record(Event::CopyIn(offset, src.len()));
+    }
+
+    fn copy_out(&self, offset: usize, dst: &mut [u8]) {
+        for (cell, byte) in self.range(offset, dst.len()).iter().zip(&mut *dst) {
+            *byte = cell.with(|at| {
+                // SAFETY: as in `copy_in`; the byte was initialised by `new`.
+                unsafe { at.read() }
+            });
+        }
+        trace::record(Event::CopyOut(offset, dst.len()));
+    }
+
+    fn light_fence(&self, fence: Fence) {
+        if self.rules.has(fence) && !unwinding() {
+            self.fences.light();
+            trace::record(Event::Fence(fence));
+        }
+    }
+
+    fn heavy_fence(&self, fence: Fence) -> Result<()> {
+        if self.rules.has(fence) && !unwinding() {
+            self.fences.heavy();
+            trace::record(Event::Fence(fence));
+        }
+        Ok(())
+    }
+
+    fn wake_futex(&self, word: Word32) {
+        if !unwinding() {
+            self.futex(word).wake();
+            trace::record(Event::Wake(word));
+        }
+    }
+
+    fn performs(&self, step: Step) -> bool {
+        self.rules.performs(step)
+    }
+}

@@ -1,0 +1,161 @@
+//! While both sides are awake, an exchange makes no system call: not few, none.
+//!
+//! Shown by a seccomp filter that kills the process at the first one. Only leaving
+//! is allowed.
+
+#![allow(unsafe_code, reason = "leaves without the runtime's own system calls")]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::hint;
+use std::process::{Command, ExitStatus};
+
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use zocket::{Datagram, Error, Stream, process};
+
+/// What a re-executed test binary is to be.
+const ROLE: &str = "ZOCKET_TEST_ROLE";
+const MESSAGES: u64 = 300_000;
+
+/// From here on every system call of this thread but the exit is deadly.
+fn forbid_system_calls() {
+    let leave = BTreeMap::from([(nix::libc::SYS_exit_group, vec![])]);
+    let filter = SeccompFilter::new(
+        leave,
+        SeccompAction::KillProcess,
+        SeccompAction::Allow,
+        env::consts::ARCH.try_into().unwrap(),
+    )
+    .unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    apply_filter(&program).unwrap();
+}
+
+/// Ends the process at once. `std::process::exit` would make other calls first.
+fn leave(code: i32) -> ! {
+    // SAFETY: ends the process; nothing of it is needed any more.
+    unsafe { nix::libc::_exit(code) }
+}
+
+fn read(stream: &mut Stream, message: &mut [u8; 8]) {
+    loop {
+        match stream.try_read(message) {
+            Ok(8) => return,
+            Err(Error::WouldBlock) => hint::spin_loop(),
+            // No panic: its message would be a system call.
+            _ => leave(3),
+        }
+    }
+}
+
+fn write(stream: &mut Stream, message: &[u8; 8]) {
+    loop {
+        match stream.try_write(message) {
+            Ok(8) => return,
+            Err(Error::WouldBlock) => hint::spin_loop(),
+            _ => leave(4),
+        }
+    }
+}
+
+/// Both processes: sleep once, so that the watcher looks after the peer's life and
+/// tries need not; then exchange numbers both ways under the filter.
+fn exchange(mut stream: Stream) {
+    let mut message = [0; 8];
+    stream.set_busy_wait(false);
+    stream.try_write(&[1; 8]).unwrap();
+    std::io::Read::read_exact(&mut stream, &mut message).unwrap();
+    // Whoever came second did not have to sleep above; this one is never fulfilled.
+    let soon = std::time::Instant::now() + std::time::Duration::from_millis(1);
+    assert_eq!(stream.wait_readable(4096, Some(soon)), Err(Error::TimedOut));
+    forbid_system_calls();
+    for i in 0..MESSAGES {
+        write(&mut stream, &i.to_le_bytes());
+        read(&mut stream, &mut message);
+        if message != i.to_le_bytes() {
+            leave(5);
+        }
+    }
+    leave(0);
+}
+
+/// One thread with both ends: every operation finds what it needs.
+fn all_operations() {
+    let (mut a, mut b) = Stream::pair().unwrap();
+    let (mut c, mut d) = Datagram::pair().unwrap();
+    let mut buf = [0; 1024];
+    let mut sum = 0;
+    forbid_system_calls();
+    for _ in 0..1000 {
+        sum += a.try_write(&buf).unwrap_or(0);
+        sum += b.try_peek(&mut buf).unwrap_or(0);
+        sum += b.try_read(&mut buf).unwrap_or(0);
+        if let Ok(mut space) = b.try_reserve(700) {
+            space.write(0, &buf[..700]);
+            space.commit(700);
+        }
+        if let Ok(chunk) = a.try_chunk() {
+            sum += chunk.len();
+            chunk.consume(700);
+        }
+        sum += c.try_send(&buf[..300]).unwrap_or(0);
+        sum += d.try_recv(&mut buf).unwrap_or(0);
+        sum += d.try_send(&buf[..10]).unwrap_or(0);
+        sum += c.next_len().unwrap_or(0);
+        sum += c.try_recv(&mut buf).unwrap_or(0);
+        sum += a.info().readable + c.info().readable;
+    }
+    leave(if sum == 1000 * (3 * 1024 + 700 + 600 + 30) {
+        0
+    } else {
+        6
+    });
+}
+
+/// Must be allowed to call, or the filter shows nothing.
+fn one_system_call() {
+    forbid_system_calls();
+    nix::unistd::getpid();
+    leave(0);
+}
+
+#[test]
+fn child_entry() {
+    match env::var(ROLE).as_deref() {
+        Ok("exchange") => exchange(Stream::inherited("peer").unwrap()),
+        Ok("all operations") => all_operations(),
+        Ok("one system call") => one_system_call(),
+        _ => {}
+    }
+}
+
+fn child(role: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["child_entry", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(ROLE, role);
+    command
+}
+
+fn run(role: &str) -> ExitStatus {
+    child(role).status().unwrap()
+}
+
+#[test]
+fn exchange_between_processes_that_are_awake_makes_no_system_call() {
+    let (a, b) = Stream::pair().unwrap();
+    let mut first = process::spawn(child("exchange"), [("peer", a.into())]).unwrap();
+    let mut second = process::spawn(child("exchange"), [("peer", b.into())]).unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    assert_eq!(second.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn operations_that_need_not_wait_make_no_system_call() {
+    assert_eq!(run("all operations").code(), Some(0));
+}
+
+#[test]
+fn filter_kills_at_a_system_call() {
+    use std::os::unix::process::ExitStatusExt;
+    assert_eq!(run("one system call").signal(), Some(nix::libc::SIGSYS));
+}
