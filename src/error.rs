@@ -205,6 +205,12 @@ impl fmt::Display for Error {
                 "the memory of the endpoint has {found} bytes instead of {expected}"
             ),
             Self::BadHeader(field) => write!(f, "the header of the endpoint has a bad {field}"),
+            Self::DescriptorCount { expected, found } if expected == found => {
+                write!(
+                    f,
+                    "there was no room for more than {found} of the descriptors"
+                )
+            }
             Self::DescriptorCount { expected, found } => {
                 write!(f, "{found} descriptors arrived instead of {expected}")
             }

@@ -93,6 +93,9 @@ impl Builder {
     /// Uses 2 MiB pages, of which the administrator must have set enough aside
     /// (`vm.nr_hugepages`); otherwise the pair cannot be made
     /// ([`Error::NoMemory`]). The capacity becomes a multiple of 2 MiB.
+    ///
+    /// Only for a peer that is trusted: it can give pages back to the system, and with
+    /// huge pages an access may then find none (`SIGBUS`).
     pub fn huge_pages(mut self, on: bool) -> Self {
         self.huge_pages = on;
         self
