@@ -277,7 +277,7 @@ fn json_tells_everything() {
     let transports = report["transports"].as_array().unwrap();
     let names: Vec<_> = transports.iter().map(|t| &t["transport"]).collect();
     assert_eq!(names, ["zocket-stream", "pipe", "unix-stream"]);
-    assert_eq!(transports[0]["capacity"], 262_144);
+    assert_eq!(transports[0]["capacity"], 1 << 20);
     let zocket = transports[0]["seconds"].as_f64().unwrap();
     for transport in transports {
         let seconds = transport["seconds"].as_f64().unwrap();
@@ -383,7 +383,7 @@ fn wrong_command_lines_are_refused() {
         &["--block", "0"],
         &["--capacity", "1"],
         &["--record", "1"],
-        &["--datagram", "--record", "1MiB"],
+        &["--datagram", "--record", "2MiB"],
         &["file", "--size", "1"],
         &["one", "two"],
     ] {
@@ -519,8 +519,10 @@ fn sender_that_is_killed_ends_the_receiver_and_leaves_no_output() {
 #[test]
 fn receiver_that_cannot_write_says_why() {
     let (directory, _, out) = directory(0);
-    // A limit on the size of files, which the receiver inherits.
-    let line = r#"ulimit -f 2000; trap "" XFSZ; exec "$0" pipe --size 100MB --no-compare -o "$1""#;
+    // A limit on the size of files, which the receiver inherits. The memory of the ring is
+    // a file as well, and must be smaller.
+    let line = r#"ulimit -f 2000; trap "" XFSZ
+        exec "$0" pipe --size 100MB --no-compare --capacity 64KiB -o "$1""#;
     let child = Command::new("bash")
         .args(["-c", line, env!("CARGO_BIN_EXE_zocket"), str(&out)])
         .stdin(Stdio::null())

@@ -64,6 +64,7 @@ impl Builder {
 
     /// Sets how many payload bytes each direction holds: 4 KiB to 1 GiB, rounded up
     /// to whole pages. [`Info::capacity`](crate::Info::capacity) says what it became.
+    /// `RLIMIT_FSIZE` applies to the memory, as to any file.
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = bytes;
         self

@@ -78,7 +78,7 @@ pub(crate) struct Args {
     ///
     /// The kernel grants its own at most fs.pipe-max-size and net.core.wmem_max; --json
     /// tells what they got.
-    #[arg(long, value_name = "SIZE", default_value = "256KiB",
+    #[arg(long, value_name = "SIZE", default_value = "1MiB",
           value_parser = size_within(zocket::MIN_CAPACITY as u64, zocket::MAX_CAPACITY as u64))]
     capacity: ByteSize,
 
