@@ -1,0 +1,243 @@
+//! fork without exec.
+//!
+//! Each test is a child of the test process that forks on its own, so that no
+//! other test's threads are part of the fork. Who is forked leaves by `_exit`.
+
+#![allow(unsafe_code, reason = "fork")]
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
+use zocket::{Datagram, Error, FenceMode, Stream};
+
+use crate::support_processes::control::{Control, Process, Role};
+use crate::support_processes::endpoint::sleep_and_wake;
+use crate::support_processes::observe::{Thread, until_blocked};
+
+pub(crate) const ROLES: &[Role] = &[
+    ("fork_refused", fork_refused),
+    ("fork_envelope", fork_envelope),
+    ("fork_pair", fork_pair),
+    ("fork_watched", fork_watched),
+    ("fork_peer", fork_peer),
+    ("fork_hears_parent_die", fork_hears_parent_die),
+];
+
+/// Has the other end, and does nothing.
+fn fork_peer(control: &Control) {
+    let _end = Stream::inherited("end").expect("it was passed");
+    control.hear_or_end();
+}
+
+/// Runs `body` in a fork of this process.
+fn forked(body: impl FnOnce()) -> Pid {
+    // SAFETY: the process is a test child whose other threads, if it has any, are
+    // parked in joins and polls and hold no lock that `body` could want; the fork
+    // does not return from here but ends by `_exit`.
+    match unsafe { fork() }.expect("processes are left") {
+        ForkResult::Parent { child } => child,
+        ForkResult::Child => {
+            let status = match catch_unwind(AssertUnwindSafe(body)) {
+                Ok(()) => 0,
+                Err(_) => 101,
+            };
+            // SAFETY: ends the process, without what belongs to its parent: no exit
+            // handlers, no flushing of buffers.
+            unsafe { libc::_exit(status) }
+        }
+    }
+}
+
+fn finish(child: Pid) {
+    assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+}
+
+fn all_calls_are_refused(mut copy: Stream) {
+    let mut buf = [0; 4];
+    assert_eq!(copy.try_read(&mut buf), Err(Error::Forked));
+    assert_eq!(copy.try_peek(&mut buf), Err(Error::Forked));
+    assert_eq!(copy.try_write(b"x"), Err(Error::Forked));
+    assert_eq!(copy.try_chunk().unwrap_err(), Error::Forked);
+    assert_eq!(copy.try_reserve(1).unwrap_err(), Error::Forked);
+    assert_eq!(copy.wait_readable(1, None), Err(Error::Forked));
+    assert_eq!(copy.wait_writable(1, None), Err(Error::Forked));
+    assert_eq!(copy.arm_read(1), Err(Error::Forked));
+    assert_eq!(copy.arm_write(1), Err(Error::Forked));
+    assert_eq!(copy.shutdown(Shutdown::Both), Err(Error::Forked));
+    copy.read(&mut buf).expect_err("it is the parent's");
+    copy.write(b"x").expect_err("it is the parent's");
+    let error = copy.into_fd().unwrap_err();
+    assert_eq!(error.error(), Error::Forked);
+    // Dropping halves is a shutdown elsewhere; here it is nothing.
+    drop(error.into_endpoint().expect("given back").into_split());
+}
+
+fn fork_refused(_: &Control) {
+    let (mut a, mut b) = Stream::pair().expect("a pair");
+    let (mut x, mut y) = Datagram::pair().expect("a pair");
+    // With an entry in the watcher's list, which the fork must leave alone.
+    sleep_and_wake(&mut a, &mut b);
+    b.write_all(b"before").expect("there is space");
+    let (a_copy, b_copy, x_copy) = (&mut a, &mut b, &mut x);
+    let child = forked(|| {
+        // SAFETY: a read of a value that is never used again in this process, which
+        // ends without running the destructors of the originals.
+        let take = |stream: &mut Stream| unsafe { std::ptr::read(stream) };
+        all_calls_are_refused(take(a_copy));
+        all_calls_are_refused(take(b_copy));
+        assert_eq!(x_copy.try_recv(&mut [0]), Err(Error::Forked));
+        assert_eq!(x_copy.try_send(b"x"), Err(Error::Forked));
+        // SAFETY: as above.
+        drop(unsafe { std::ptr::read(x_copy) });
+    });
+    finish(child);
+    // Nobody noticed anything.
+    let mut buf = [0; 6];
+    a.read_exact(&mut buf).expect("it was queued");
+    assert_eq!(&buf, b"before");
+    a.write_all(b"after").expect("still connected");
+    b.read_exact(&mut buf[..5]).expect("still connected");
+    assert!(!a.info().peer_closed && !b.info().peer_closed);
+    sleep_and_wake(&mut b, &mut a);
+    assert_eq!(x.send(b"still"), Ok(5));
+    assert_eq!(y.recv(&mut buf), Ok(5));
+    drop(a);
+    assert_eq!(b.read(&mut buf).expect("the end"), 0);
+}
+
+#[test]
+fn forked_copy_refuses_and_its_drop_disturbs_nobody() {
+    Process::start("fork_refused", []).finish();
+}
+
+fn fork_envelope(_: &Control) {
+    let (mut ours, theirs) = Stream::pair().expect("a pair");
+    let envelope = OwnedFd::from(theirs);
+    let mut slot = Some(envelope);
+    let child = forked(|| {
+        let mut theirs = Stream::try_from(slot.take().expect("packed")).expect("it is inside");
+        let mut buf = [0; 4];
+        // Blocks: the parent writes only after a child that has claimed has answered.
+        theirs.write_all(b"here").expect("the parent reads");
+        theirs.read_exact(&mut buf).expect("the parent writes");
+        assert_eq!(&buf, b"ping");
+        theirs.write_all(b"pong").expect("the parent reads");
+    });
+    let mut buf = [0; 4];
+    ours.read_exact(&mut buf).expect("the child writes");
+    assert_eq!(&buf, b"here");
+    // The parent's copy of the envelope is empty now.
+    let again = Stream::try_from(slot.take().expect("this process did not take it"));
+    assert_eq!(again.unwrap_err().error(), Error::AlreadyClaimed);
+    ours.write_all(b"ping").expect("the child reads");
+    ours.read_exact(&mut buf).expect("the child writes");
+    assert_eq!(&buf, b"pong");
+    assert_eq!(ours.read(&mut buf).expect("the end"), 0);
+    finish(child);
+}
+
+#[test]
+fn envelope_packed_before_fork_is_claimed_by_the_child() {
+    Process::start("fork_envelope", []).finish();
+}
+
+/// The child's own pair, and its own watcher: that of the parent has not come along.
+fn fork_pair(_: &Control) {
+    let (mut a, mut b) = Stream::pair().expect("a pair");
+    sleep_and_wake(&mut a, &mut b);
+    let child = forked(|| {
+        let (mut c, mut d) = Stream::pair().expect("a pair");
+        assert_eq!(c.info().fence_mode, FenceMode::Asymmetric);
+        sleep_and_wake(&mut c, &mut d);
+        let mut slot = Some(OwnedFd::from(d));
+        let grandchild = forked(|| {
+            let mut d = Stream::try_from(slot.take().expect("packed")).expect("it is inside");
+            d.write_all(b"x").expect("the child reads");
+            // Until killed: nothing ever comes.
+            d.read_exact(&mut [0]).expect_err("killed here");
+        });
+        drop(slot);
+        c.read_exact(&mut [0]).expect("the grandchild writes");
+        let (announce, announced) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                announce.send(Thread::current()).expect("the test goes on");
+                assert_eq!(c.read(&mut [0]).expect("the end"), 0);
+            });
+            until_blocked(announced.recv().expect("the reader begins"));
+            kill(grandchild, Signal::SIGKILL).expect("it is ours");
+        });
+        let killed = WaitStatus::Signaled(grandchild, Signal::SIGKILL, false);
+        assert_eq!(waitpid(grandchild, None), Ok(killed));
+    });
+    finish(child);
+    sleep_and_wake(&mut a, &mut b);
+}
+
+#[test]
+fn forked_child_makes_pairs_sleeps_on_them_and_hears_of_deaths() {
+    Process::start("fork_pair", []).finish();
+}
+
+/// The parent's watcher goes on after a forked child has dropped what it watches.
+fn fork_watched(control: &Control) {
+    let (mut ours, mut theirs) = Stream::pair().expect("a pair");
+    sleep_and_wake(&mut ours, &mut theirs);
+    let peer = Process::start("fork_peer", [("end", theirs.into())]);
+    let copy = &mut ours;
+    let child = forked(|| {
+        // SAFETY: a read of a value that is never used again in this process, which
+        // ends without running the destructor of the original.
+        drop(unsafe { std::ptr::read(copy) });
+    });
+    finish(child);
+    drop(peer);
+    assert_eq!(ours.read(&mut [0]).expect("the end"), 0);
+    control.tell("noticed");
+}
+
+#[test]
+fn watcher_survives_the_drop_of_a_forked_copy() {
+    let child = Process::start("fork_watched", []);
+    assert_eq!(child.hear(), "noticed");
+    child.finish();
+}
+
+/// A forked child has copies of all of its parent's descriptors, with the parent's
+/// end of the doorbell among them. Once it has dropped its copy of the endpoint,
+/// the parent's death reaches it.
+fn fork_hears_parent_die(control: &Control) {
+    let (mut ours, theirs) = Stream::pair().expect("a pair");
+    let mut slot = Some(OwnedFd::from(theirs));
+    let copy = &mut ours;
+    forked(|| {
+        // SAFETY: a read of a value that is never used again in this process, which
+        // ends without running the destructor of the original.
+        drop(unsafe { std::ptr::read(copy) });
+        let mut theirs = Stream::try_from(slot.take().expect("packed")).expect("it is inside");
+        let me = Thread::current();
+        control.tell_numbers(&[u64::from(me.process), u64::from(me.id)]);
+        assert_eq!(theirs.read(&mut [0]).expect("the end"), 0);
+        control.tell("end");
+    });
+    control.hear_or_end();
+    panic!("the test ended before this was killed");
+}
+
+#[test]
+fn forked_child_that_dropped_its_copy_hears_of_its_parents_death() {
+    let mut parent = Process::start("fork_hears_parent_die", []);
+    let [process, id] = parent.hear_numbers();
+    let (process, id) = (process as u32, id as u32);
+    until_blocked(Thread { process, id });
+    parent.kill();
+    assert_eq!(parent.hear(), "end");
+    parent.finish_killed();
+}

@@ -1,0 +1,526 @@
+//! A kernel that refuses: too few descriptors, no memory, forbidden system calls.
+//!
+//! Limits and seccomp filters are for good, so each case is a child of its own.
+//! Each refusal is a clean error, leaves nothing open or mapped, and breaks no
+//! endpoint that was there before.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, apply_filter_all_threads,
+};
+use zocket::{Builder, Datagram, Error, FenceMode, FencePolicy, Stream};
+
+use crate::support_processes::control::{Control, Process, Role};
+use crate::support_processes::endpoint::sleep_and_wake;
+use crate::support_processes::observe::{endpoint_mappings, open_descriptors};
+
+pub(crate) const ROLES: &[Role] = &[
+    ("no_descriptors_for_pair", no_descriptors_for_pair),
+    ("no_descriptors_for_envelope", no_descriptors_for_envelope),
+    ("no_descriptors_for_claim", no_descriptors_for_claim),
+    ("no_descriptors_for_watcher", no_descriptors_for_watcher),
+    ("no_pages", no_pages),
+    ("no_address_space", no_address_space),
+    ("no_memfd", no_memfd),
+    ("no_noexec_flag", no_noexec_flag),
+    ("no_seals", no_seals),
+    ("no_membarrier", no_membarrier),
+    ("no_membarrier_to_attach", no_membarrier_to_attach),
+    ("no_membarrier_later", no_membarrier_later),
+    ("no_membarrier_for_writer", no_membarrier_for_writer),
+    ("no_thread", no_thread),
+    ("no_epoll", no_epoll),
+    ("no_epoll_entry", no_epoll_entry),
+];
+
+// Forbidding.
+
+/// From here on these system calls fail with `errno`, in all threads; 0 makes them
+/// succeed and do nothing.
+fn refuse(calls: &[(i64, Option<SeccompCondition>)], errno: i32) {
+    let rules = calls.iter().map(|(call, condition)| {
+        let rules = condition.iter().map(|condition| {
+            SeccompRule::new(vec![condition.clone()]).expect("one condition is a rule")
+        });
+        (*call, rules.collect())
+    });
+    let arch: TargetArch = std::env::consts::ARCH.try_into().expect("a known machine");
+    let action = SeccompAction::Errno(errno as u32);
+    let filter = SeccompFilter::new(rules.collect(), SeccompAction::Allow, action, arch);
+    let program: seccompiler::BpfProgram = filter
+        .and_then(TryInto::try_into)
+        .expect("the filter is well-formed");
+    apply_filter_all_threads(&program).expect("the kernel has seccomp");
+}
+
+fn refuse_call(call: i64, errno: i32) {
+    refuse(&[(call, None)], errno);
+}
+
+/// The second argument, with `mask`, is `mask`.
+fn flags_contain(mask: u64) -> Option<SeccompCondition> {
+    let op = SeccompCmpOp::MaskedEq(mask);
+    SeccompCondition::new(1, SeccompCmpArgLen::Dword, op, mask).ok()
+}
+
+/// The second argument is this.
+fn command_is(command: i32) -> Option<SeccompCondition> {
+    let op = SeccompCmpOp::Eq;
+    SeccompCondition::new(1, SeccompCmpArgLen::Dword, op, command as u64).ok()
+}
+
+fn os(call: &'static str, errno: i32) -> Error {
+    Error::Os { call, errno }
+}
+
+/// Runs `body`; sees that it leaves no more descriptors and mappings than it found.
+fn leaves_nothing(body: impl FnOnce()) {
+    let (descriptors, mappings) = (open_descriptors(), endpoint_mappings());
+    body();
+    // Less is possible: the watcher lets go of earlier endpoints a little later.
+    assert!(open_descriptors() <= descriptors);
+    assert!(endpoint_mappings() <= mappings);
+}
+
+/// The pair works, with a sleep in the kernel on each side.
+fn works(a: &mut Stream, b: &mut Stream) {
+    sleep_and_wake(a, b);
+    sleep_and_wake(b, a);
+}
+
+/// The pair works, as far as that can be seen without a sleep.
+fn is_connected(a: &mut Stream, b: &mut Stream) {
+    let mut buf = [0; 4];
+    for _ in 0..2 {
+        assert_eq!(a.try_write(b"data"), Ok(4));
+        assert_eq!(b.try_read(&mut buf), Ok(4));
+        std::mem::swap(a, b);
+    }
+}
+
+fn run(role: &str) {
+    Process::start(role, []).finish();
+}
+
+// Descriptors.
+
+/// A table of descriptors with little room.
+struct Table {
+    limit: RawFd,
+    filling: Vec<OwnedFd>,
+}
+
+impl Table {
+    /// Fills the table to the last place.
+    fn fill() -> Self {
+        let limit = 64;
+        setrlimit(Resource::RLIMIT_NOFILE, limit, limit).expect("less is always allowed");
+        let null = File::open("/dev/null").expect("it is there");
+        let mut filling = Vec::new();
+        while let Ok(fd) = null.try_clone() {
+            filling.push(fd.into());
+        }
+        filling.push(null.into());
+        let limit = limit as RawFd;
+        Self { limit, filling }
+    }
+
+    /// Makes room for so many descriptors.
+    fn free(&mut self, count: usize) {
+        for _ in 0..count {
+            drop(self.filling.pop().expect("there were many"));
+        }
+    }
+
+    /// Open descriptors, counted without one.
+    fn open(&self) -> usize {
+        let is_open = |fd: &RawFd| {
+            // SAFETY: asks about a number and closes nothing.
+            #[allow(unsafe_code, reason = "a descriptor by its number")]
+            let fd = unsafe { BorrowedFd::borrow_raw(*fd) };
+            nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFD).is_ok()
+        };
+        (0..self.limit).filter(is_open).count()
+    }
+}
+
+fn no_descriptors_for_pair(_: &Control) {
+    let mut table = Table::fill();
+    for room in 0..3 {
+        let open = table.open();
+        let error = Stream::pair().unwrap_err();
+        let call = if room < 2 {
+            "socketpair"
+        } else {
+            "memfd_create"
+        };
+        assert_eq!(error, os(call, libc::EMFILE));
+        assert_eq!(table.open(), open);
+        table.free(1);
+    }
+    let (mut a, mut b) = Stream::pair().expect("room for three");
+    table.free(8);
+    works(&mut a, &mut b);
+}
+
+#[test]
+fn pair_without_descriptors_left_is_an_error_and_leaks_none() {
+    run("no_descriptors_for_pair");
+}
+
+fn no_descriptors_for_envelope(_: &Control) {
+    let (mut a, mut b) = Stream::pair().expect("a pair");
+    works(&mut a, &mut b);
+    let mut table = Table::fill();
+    for _ in 0..2 {
+        let open = table.open();
+        let error = b.into_fd().unwrap_err();
+        assert_eq!(error.error(), os("socketpair", libc::EMFILE));
+        b = error.into_endpoint().expect("it is unharmed");
+        assert_eq!(table.open(), open);
+        is_connected(&mut a, &mut b);
+        table.free(1);
+    }
+    let envelope = b.into_fd().expect("room for two");
+    table.free(8);
+    let mut b = Stream::try_from(envelope).expect("it is inside");
+    works(&mut a, &mut b);
+}
+
+#[test]
+fn packing_without_descriptors_left_gives_the_endpoint_back() {
+    run("no_descriptors_for_envelope");
+}
+
+fn no_descriptors_for_claim(_: &Control) {
+    let pairs: Vec<_> = (0..3).map(|_| Stream::pair().expect("a pair")).collect();
+    let (a, b) = UnixStream::pair().expect("descriptors are left");
+    let mut envelopes = Vec::new();
+    let mut kept = Vec::new();
+    for (ours, theirs) in pairs {
+        kept.push(ours);
+        envelopes.push(OwnedFd::from(theirs));
+    }
+    let (to_send, theirs) = Stream::pair().expect("a pair");
+    kept.push(to_send);
+    theirs.send_to(&a).expect("there is room");
+    let mut table = Table::fill();
+    // Nothing arrives of the one that was sent.
+    let open = table.open();
+    let (expected, found) = (1, 0);
+    let error = Stream::receive_from(&b).unwrap_err();
+    assert_eq!(error, Error::DescriptorCount { expected, found });
+    assert_eq!(table.open(), open);
+    // With room for none, and for one, what is in the envelope cannot come out.
+    for found in 0..2 {
+        let envelope = envelopes.pop().expect("three");
+        let open = table.open();
+        let error = Stream::try_from(envelope).unwrap_err();
+        let expected = 2;
+        assert_eq!(error.error(), Error::DescriptorCount { expected, found });
+        assert_eq!(table.open(), open - 1, "the envelope alone is gone");
+    }
+    // The table has the places of two envelopes now: all that a claim takes.
+    let mut last = Stream::try_from(envelopes.pop().expect("three")).expect("room for two");
+    table.free(8);
+    works(&mut kept[0], &mut last);
+    // The peers of the lost ones are told so, at once.
+    for lost in &mut kept[1..] {
+        assert_eq!(lost.read(&mut [0]).expect("an end, not an error"), 0);
+    }
+}
+
+#[test]
+fn claiming_without_descriptors_left_is_an_error_and_leaks_none() {
+    run("no_descriptors_for_claim");
+}
+
+fn no_descriptors_for_watcher(_: &Control) {
+    let (mut a, mut b) = Stream::pair().expect("a pair");
+    let mut table = Table::fill();
+    let open = table.open();
+    for _ in 0..2 {
+        assert_eq!(
+            a.wait_readable(1, None),
+            Err(os("epoll_create1", libc::EMFILE))
+        );
+        assert_eq!(table.open(), open);
+    }
+    // Nothing is lost by that, and with descriptors it works.
+    b.write_all(b"data").expect("there is space");
+    let mut buf = [0; 4];
+    assert_eq!(a.try_read(&mut buf), Ok(4));
+    table.free(8);
+    works(&mut a, &mut b);
+}
+
+#[test]
+fn first_sleep_without_descriptors_left_is_an_error_and_loses_nothing() {
+    run("no_descriptors_for_watcher");
+}
+
+// Memory.
+
+fn no_pages(_: &Control) {
+    refuse_call(libc::SYS_fallocate, libc::ENOSPC);
+    leaves_nothing(|| {
+        assert_eq!(Stream::pair().unwrap_err(), Error::NoMemory);
+        assert_eq!(Datagram::pair().unwrap_err(), Error::NoMemory);
+    });
+}
+
+#[test]
+fn pair_without_pages_is_no_memory() {
+    run("no_pages");
+}
+
+fn no_address_space(_: &Control) {
+    // The pages themselves are not what is short here: none are reserved.
+    refuse_call(libc::SYS_fallocate, 0);
+    let (_, hard) = getrlimit(Resource::RLIMIT_AS).expect("a known resource");
+    let limit = 1 << 30;
+    setrlimit(Resource::RLIMIT_AS, limit, hard).expect("less is always allowed");
+    let builder = Builder::new().capacity(1 << 30);
+    leaves_nothing(|| {
+        assert_eq!(builder.stream_pair().unwrap_err(), Error::NoMemory);
+        assert_eq!(builder.datagram_pair().unwrap_err(), Error::NoMemory);
+    });
+    let (mut a, mut b) = Stream::pair().expect("a small one fits");
+    works(&mut a, &mut b);
+}
+
+#[test]
+fn pair_without_address_space_is_no_memory() {
+    run("no_address_space");
+}
+
+fn no_memfd(_: &Control) {
+    refuse_call(libc::SYS_memfd_create, libc::EPERM);
+    leaves_nothing(|| {
+        assert_eq!(Stream::pair().unwrap_err(), os("memfd_create", libc::EPERM));
+    });
+}
+
+#[test]
+fn pair_without_memfd_is_an_error() {
+    run("no_memfd");
+}
+
+/// A kernel before 6.3 does not know the flag.
+fn no_noexec_flag(_: &Control) {
+    let flag = flags_contain(u64::from(libc::MFD_NOEXEC_SEAL));
+    refuse(&[(libc::SYS_memfd_create, flag)], libc::EINVAL);
+    let (mut a, mut b) = Stream::pair().expect("it works without");
+    works(&mut a, &mut b);
+    let mut b = Stream::try_from(OwnedFd::from(b)).expect("it is sealed all the same");
+    works(&mut a, &mut b);
+}
+
+#[test]
+fn pair_on_an_older_kernel_does_without_the_newer_flag() {
+    run("no_noexec_flag");
+}
+
+fn no_seals(_: &Control) {
+    let add_seals = command_is(libc::F_ADD_SEALS);
+    refuse(&[(libc::SYS_fcntl, add_seals)], libc::EPERM);
+    leaves_nothing(|| {
+        assert_eq!(Stream::pair().unwrap_err(), os("fcntl", libc::EPERM));
+    });
+}
+
+#[test]
+fn pair_that_cannot_be_sealed_is_an_error() {
+    run("no_seals");
+}
+
+// Fences.
+
+fn exactly(mode: FenceMode) -> Builder {
+    Builder::new().fence(FencePolicy::Exactly(mode))
+}
+
+fn no_membarrier(_: &Control) {
+    refuse_call(libc::SYS_membarrier, libc::EPERM);
+    leaves_nothing(|| {
+        let error = exactly(FenceMode::Asymmetric).stream_pair().unwrap_err();
+        assert_eq!(error, Error::FenceRefused);
+    });
+    for builder in [Builder::new(), exactly(FenceMode::Symmetric)] {
+        let (mut a, mut b) = builder.stream_pair().expect("symmetric mode needs no call");
+        assert_eq!(a.info().fence_mode, FenceMode::Symmetric);
+        works(&mut a, &mut b);
+    }
+}
+
+#[test]
+fn pair_without_membarrier_is_symmetric_and_works() {
+    run("no_membarrier");
+}
+
+fn no_membarrier_to_attach(control: &Control) {
+    refuse_call(libc::SYS_membarrier, libc::EPERM);
+    leaves_nothing(|| {
+        let error = Stream::receive_from(control.socket()).unwrap_err();
+        assert_eq!(error, Error::FenceRefused);
+    });
+    let mut symmetric = Stream::inherited("symmetric").expect("nothing is refused to it");
+    symmetric.write_all(b"data").expect("the test reads");
+    control.hear();
+}
+
+#[test]
+fn attaching_an_asymmetric_endpoint_without_membarrier_is_refused() {
+    let (mut ours, theirs) = exactly(FenceMode::Asymmetric)
+        .stream_pair()
+        .expect("a pair");
+    let (mut other, its_peer) = exactly(FenceMode::Symmetric).stream_pair().expect("a pair");
+    let child = Process::start("no_membarrier_to_attach", [("symmetric", its_peer.into())]);
+    theirs.send_to(child.socket()).expect("the child receives");
+    // The peer of the refused one is told.
+    assert_eq!(ours.read(&mut [0]).expect("an end, not an error"), 0);
+    let mut buf = [0; 4];
+    other.read_exact(&mut buf).expect("the child writes");
+    assert_eq!(&buf, b"data");
+    child.tell("end");
+    child.finish();
+}
+
+/// A sandbox entered after the pair was made. Sleeping would be unsafe: nobody may.
+fn no_membarrier_later(control: &Control) {
+    let mut stream = Stream::inherited("end").expect("it was passed");
+    let (mut local, _local_peer) = Datagram::pair().expect("a pair");
+    refuse_call(libc::SYS_membarrier, libc::EPERM);
+    leaves_nothing(|| {
+        for busy in [false, true] {
+            stream.set_busy_wait(busy);
+            let error = stream.read(&mut [0]).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+            assert_eq!(stream.wait_readable(2, None), Err(Error::FenceRefused));
+            assert_eq!(stream.arm_read(1), Err(Error::FenceRefused));
+            assert_eq!(local.recv(&mut [0]), Err(Error::FenceRefused));
+        }
+    });
+    // Nothing that does not sleep is affected, and nothing was lost.
+    control.tell("write");
+    let mut buf = [0; 8];
+    control.hear();
+    assert_eq!(stream.try_read(&mut buf), Ok(4));
+    assert_eq!(&buf[..4], b"data");
+    assert_eq!(stream.try_write(&buf[..4]), Ok(4));
+    // New pairs are symmetric: the registration of before is no excuse.
+    let (mut a, mut b) = Stream::pair().expect("symmetric mode needs no call");
+    assert_eq!(a.info().fence_mode, FenceMode::Symmetric);
+    works(&mut a, &mut b);
+    control.tell("done");
+    control.hear();
+}
+
+#[test]
+fn blocking_wait_without_membarrier_is_refused_rather_than_unsafe() {
+    let (mut ours, theirs) = exactly(FenceMode::Asymmetric)
+        .stream_pair()
+        .expect("a pair");
+    let child = Process::start("no_membarrier_later", [("end", theirs.into())]);
+    assert_eq!(child.hear(), "write");
+    // This end is not in the sandbox and sleeps as ever.
+    ours.write_all(b"data").expect("there is space");
+    child.tell("written");
+    let mut buf = [0; 4];
+    ours.read_exact(&mut buf).expect("the child writes");
+    assert_eq!(child.hear(), "done");
+    child.tell("end");
+    child.finish();
+}
+
+fn no_membarrier_for_writer(_: &Control) {
+    let builder = exactly(FenceMode::Asymmetric).capacity(4 << 10);
+    let (mut a, mut b) = builder.stream_pair().expect("a pair");
+    refuse_call(libc::SYS_membarrier, libc::EPERM);
+    assert_eq!(a.write(&[7; 5000]).expect("there is some space"), 4096);
+    let error = a.write(&[7]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+    assert_eq!(a.wait_writable(1, None), Err(Error::FenceRefused));
+    assert_eq!(a.arm_write(1), Err(Error::FenceRefused));
+    let mut buf = [0; 5000];
+    assert_eq!(b.try_read(&mut buf), Ok(4096));
+    assert_eq!(a.try_write(&[7]), Ok(1));
+    drop(a);
+    assert_eq!(b.try_read(&mut buf), Ok(1));
+    assert_eq!(b.read(&mut buf).expect("the end needs no fence"), 0);
+}
+
+#[test]
+fn blocking_write_without_membarrier_is_refused_rather_than_unsafe() {
+    run("no_membarrier_for_writer");
+}
+
+// Threads and the watcher.
+
+/// A wait that cannot be watched over fails; all else goes on.
+fn waits_fail_with(expected: Error) {
+    let (mut a, mut b) = Stream::pair().expect("a pair");
+    leaves_nothing(|| {
+        for _ in 0..3 {
+            assert_eq!(a.wait_readable(1, None), Err(expected));
+            assert_eq!(b.wait_readable(1, None), Err(expected));
+            a.read(&mut [0]).expect_err("it would have to sleep");
+        }
+    });
+    b.write_all(b"data").expect("there is space");
+    let mut buf = [0; 5];
+    // No wait is needed here, so none fails.
+    assert_eq!(a.read(&mut buf).expect("it is there"), 4);
+    assert_eq!(a.wait_readable(1, None), Err(expected));
+    drop(b);
+    assert_eq!(a.wait_readable(1, None), Ok(()));
+    assert_eq!(a.read(&mut buf).expect("the end"), 0);
+}
+
+fn no_thread(_: &Control) {
+    // glibc asks for clone3 first, and takes ENOSYS for an old kernel.
+    refuse_call(libc::SYS_clone3, libc::ENOSYS);
+    refuse_call(libc::SYS_clone, libc::EAGAIN);
+    leaves_nothing(|| waits_fail_with(os("clone", libc::EAGAIN)));
+}
+
+#[test]
+fn first_sleep_without_a_thread_is_an_error_and_loses_nothing() {
+    run("no_thread");
+}
+
+fn no_epoll(_: &Control) {
+    refuse_call(libc::SYS_epoll_create1, libc::EPERM);
+    leaves_nothing(|| waits_fail_with(os("epoll_create1", libc::EPERM)));
+}
+
+#[test]
+fn first_sleep_without_epoll_is_an_error_and_loses_nothing() {
+    run("no_epoll");
+}
+
+fn no_epoll_entry(_: &Control) {
+    let (mut a, mut b) = Stream::pair().expect("a pair");
+    works(&mut a, &mut b);
+    drop((a, b));
+    let add = command_is(libc::EPOLL_CTL_ADD);
+    refuse(&[(libc::SYS_epoll_ctl, add)], libc::EPERM);
+    let descriptors = open_descriptors();
+    for _ in 0..100 {
+        waits_fail_with(os("epoll_ctl", libc::EPERM));
+    }
+    assert_eq!(open_descriptors(), descriptors);
+    // What the watcher let go of is freed a little later, but not never.
+    assert!(endpoint_mappings() <= 4, "{} mappings", endpoint_mappings());
+}
+
+#[test]
+fn sleep_that_cannot_be_watched_is_an_error_and_loses_nothing() {
+    run("no_epoll_entry");
+}

@@ -1,0 +1,125 @@
+//! What the kernel shows of threads: the only way to know, without guessing
+//! with time, that one is really asleep.
+
+use std::fs;
+use std::thread;
+
+use nix::unistd::{Pid, gettid};
+
+/// `FUTEX_WAIT_BITSET` without the private flag: a wait of this crate. std's own
+/// mutexes and joins set the flag.
+const SHARED_WAIT: u64 = libc::FUTEX_WAIT_BITSET as u64;
+
+/// A thread, of whatever process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thread {
+    pub process: u32,
+    pub id: u32,
+}
+
+impl Thread {
+    /// The calling one.
+    pub(crate) fn current() -> Self {
+        Self {
+            process: std::process::id(),
+            id: gettid().as_raw() as u32,
+        }
+    }
+
+    pub(crate) fn tid(self) -> Pid {
+        Pid::from_raw(self.id as i32)
+    }
+
+    fn file(self, name: &str) -> String {
+        let path = format!("/proc/{}/task/{}/{name}", self.process, self.id);
+        fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    /// Whether it sleeps in the kernel, in a wait for an endpoint.
+    pub(crate) fn is_blocked(self) -> bool {
+        // "number arg0 arg1 ...", or "running".
+        let text = self.file("syscall");
+        let mut fields = text.split_ascii_whitespace();
+        let number = fields.next().and_then(|n| n.parse::<i64>().ok());
+        let operation = fields
+            .nth(1)
+            .and_then(|f| u64::from_str_radix(f.trim_start_matches("0x"), 16).ok());
+        number == Some(libc::SYS_futex) && operation == Some(SHARED_WAIT)
+    }
+}
+
+/// Returns once the thread sleeps in a wait for an endpoint.
+///
+/// # Panics
+/// If the thread ends instead.
+pub(crate) fn until_blocked(thread: Thread) {
+    while !thread.is_blocked() {
+        thread::yield_now();
+    }
+}
+
+/// Every thread of a process.
+pub(crate) fn threads(process: u32) -> Vec<Thread> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("the process lives");
+    let id = |task: fs::DirEntry| task.file_name().to_str().and_then(|n| n.parse().ok());
+    tasks
+        .map(|task| Thread {
+            process,
+            id: id(task.expect("a task")).expect("a number"),
+        })
+        .collect()
+}
+
+/// The thread of this name.
+pub(crate) fn thread_named(process: u32, name: &str) -> Option<Thread> {
+    threads(process)
+        .into_iter()
+        .find(|thread| thread.file("comm").trim_end() == name)
+}
+
+/// How often threads came onto a CPU or left it, and how long they were there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Activity {
+    pub voluntary_switches: u64,
+    pub involuntary_switches: u64,
+    /// User and system time together, in clock ticks.
+    pub cpu_ticks: u64,
+}
+
+/// The activity of all threads of a process together.
+pub(crate) fn activity(process: u32) -> Activity {
+    let mut sum = Activity {
+        voluntary_switches: 0,
+        involuntary_switches: 0,
+        cpu_ticks: 0,
+    };
+    for thread in threads(process) {
+        let status = thread.file("status");
+        let field = |name: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|l| l.trim().parse().ok()).expect(name)
+        };
+        sum.voluntary_switches += field("voluntary_ctxt_switches:");
+        sum.involuntary_switches += field("nonvoluntary_ctxt_switches:");
+        let stat = thread.file("stat");
+        // The name, in parentheses, may hold anything; utime is the 12th field after it.
+        let after_name = stat.rsplit_once(')').expect("a name").1;
+        let ticks = after_name.split_ascii_whitespace().skip(11).take(2);
+        sum.cpu_ticks += ticks.map(|t| t.parse::<u64>().expect("ticks")).sum::<u64>();
+    }
+    sum
+}
+
+/// How many descriptors this process has open, but for the one used to look.
+pub(crate) fn open_descriptors() -> usize {
+    fs::read_dir("/proc/self/fd")
+        .expect("proc is mounted")
+        .count()
+        - 1
+}
+
+/// How many mappings of endpoints this process has.
+pub(crate) fn endpoint_mappings() -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").expect("proc is mounted");
+    maps.lines().filter(|l| l.contains("memfd:zocket")).count()
+}
