@@ -152,9 +152,14 @@ impl Builder {
     }
 
     fn fence_mode(self) -> Result<FenceMode> {
-        match (self.fence, membarrier::register()) {
-            (FencePolicy::Exactly(FenceMode::Symmetric), _)
-            | (FencePolicy::Auto, Err(Error::FenceRefused)) => Ok(FenceMode::Symmetric),
+        let registered = match self.fence {
+            FencePolicy::Exactly(FenceMode::Symmetric) => return Ok(FenceMode::Symmetric),
+            FencePolicy::Exactly(FenceMode::Asymmetric) | FencePolicy::Auto => {
+                membarrier::register()
+            }
+        };
+        match (self.fence, registered) {
+            (FencePolicy::Auto, Err(Error::FenceRefused)) => Ok(FenceMode::Symmetric),
             (_, registered) => registered.map(|()| FenceMode::Asymmetric),
         }
     }

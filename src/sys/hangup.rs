@@ -29,6 +29,7 @@ use crossbeam_epoch::{self as epoch, Owned, Shared};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::{SigSet, SigmaskHow};
 
 use super::fork;
 use crate::error::{Error, Result};
@@ -137,12 +138,20 @@ fn watcher() -> Result<(u32, Arc<Epoll>)> {
 }
 
 fn start_thread(epoll: Arc<Epoll>) -> Result<()> {
-    thread::Builder::new()
+    // The thread inherits the mask: the program's signal handlers are not for its stack.
+    let before = SigSet::all()
+        .thread_swap_mask(SigmaskHow::SIG_SETMASK)
+        .map_err(|e| Error::os("pthread_sigmask", e))?;
+    let started = thread::Builder::new()
         .name("zocket-hangup".into())
         .stack_size(64 << 10)
         .spawn(move || watch(&epoll))
         .map(drop)
-        .map_err(|e| Error::io("clone", &e))
+        .map_err(|e| Error::io("clone", &e));
+    before
+        .thread_set_mask()
+        .map_err(|e| Error::os("pthread_sigmask", e))?;
+    started
 }
 
 /// The watcher's thread.

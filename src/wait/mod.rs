@@ -108,7 +108,8 @@ pub fn block<C: Condition>(
     spinner: &mut Spinner,
     deadline: Deadline,
 ) -> Result<()> {
-    if spinner.spin(condition)? {
+    // The first look is for callers that have not tried: they should not pay for arming.
+    if condition.holds()? || spinner.spin(condition)? {
         return Ok(());
     }
     let result = sleep_until(condition, arming, deadline);
