@@ -230,6 +230,15 @@ impl fmt::Display for Error {
     }
 }
 
+impl Violation {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [
+        Self::TailOutOfRange,
+        Self::HeadOutOfRange,
+        Self::RecordLength,
+    ];
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -60,8 +60,7 @@ fn soon() -> Instant {
 
 fn chunk_bytes(chunk: &ReadChunk<'_>) -> Vec<u8> {
     let spans = chunk.spans();
-    let atomics = spans.iter().flat_map(|span| span.as_atomics());
-    atomics.map(|byte| byte.load(Relaxed)).collect()
+    spans.iter().flat_map(|span| span.iter()).collect()
 }
 
 /// What poll(2) says about an endpoint at this moment.

@@ -54,7 +54,10 @@ pub fn hang_up<M: Memory>(outgoing: &M, incoming: &M) {
     close_end(incoming, Role::Producer);
     close_end(outgoing, Role::Consumer);
     for (mem, role) in [(incoming, Role::Consumer), (outgoing, Role::Producer)] {
-        if mem.performs(Step::WakeAfterClose) && wait::is_awaited(mem, role) {
+        // The peer may have been killed after it took the waiter's bits and before it
+        // woke it: no bits, and yet a sleeper. (`is_awaited` is called for its fence.)
+        let awaited = wait::is_awaited(mem, role) || mem.performs(Step::WakeUnasked);
+        if awaited && mem.performs(Step::WakeAfterClose) {
             wait::wake_own(mem, role);
         }
     }

@@ -277,6 +277,9 @@ pub enum Step {
     CheckMark,
     /// Whoever closes wakes the other end.
     WakeAfterClose,
+    /// Whoever closes for a peer that is gone wakes the own sleepers even if no waiter
+    /// shows: the peer may have taken the waiter's bits and then been killed.
+    WakeUnasked,
     /// Whoever disables wakes both ends.
     WakeAfterDisable,
     /// A producer that finished or gave up a write wakes the consumer if

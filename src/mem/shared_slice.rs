@@ -41,17 +41,23 @@ impl<'a> SharedSlice<'a> {
         self.len == 0
     }
 
-    /// The bytes as atomics; load them with [`Ordering::Relaxed`].
-    pub fn as_atomics(&self) -> &'a [AtomicU8] {
-        // SAFETY: `new` was promised that the bytes are readable and that no
-        // plain reference to them exists during 'a; `AtomicU8` has the size and
-        // alignment of `u8`, and its interior mutability covers every writer.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len) }
-    }
-
     /// Byte `index`, if there is one.
     pub fn get(&self, index: usize) -> Option<u8> {
-        Some(self.as_atomics().get(index)?.load(Ordering::Relaxed))
+        (index < self.len).then(|| self.load(index))
+    }
+
+    /// The bytes one after the other, each looked at once.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = u8> + use<'a> {
+        let slice = *self;
+        (0..self.len).map(move |index| slice.load(index))
+    }
+
+    fn load(&self, index: usize) -> u8 {
+        assert!(index < self.len);
+        // SAFETY: `new` was promised `len` readable bytes, and `index` is below it; a `u8`
+        // is aligned everywhere; whoever writes it meanwhile is another process.
+        let byte = unsafe { AtomicU8::from_ptr(self.start.add(index).as_ptr()) };
+        byte.load(Ordering::Relaxed)
     }
 
     /// Copies the beginning to `dst`, and says how many bytes that were:
@@ -104,9 +110,11 @@ impl<'a> SharedSliceMut<'a> {
     }
 
     /// The bytes as atomics; store them with [`Ordering::Relaxed`].
-    pub fn as_atomics(&self) -> &'a [AtomicU8] {
-        // SAFETY: as in `SharedSlice::as_atomics`; `new` was promised that the
-        // bytes are writable too.
+    pub fn as_atomics(&self) -> &[AtomicU8] {
+        // SAFETY: `new` was promised that the bytes are readable and writable and that no
+        // plain reference to them exists during 'a; `AtomicU8` has the size and alignment
+        // of `u8`. The atomics borrow `self`, so `copy_from`, which is a plain copy and
+        // takes `&mut self`, cannot race with them.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len) }
     }
 

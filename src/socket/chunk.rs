@@ -113,9 +113,7 @@ impl<'a> Reservation<'a> {
 /// a.try_write(b"hello")?;
 ///
 /// let chunk = b.try_chunk()?;
-/// let sum: u32 = chunk.spans().iter().flat_map(|span| span.as_atomics())
-///     .map(|byte| u32::from(byte.load(std::sync::atomic::Ordering::Relaxed)))
-///     .sum();
+/// let sum: u32 = chunk.spans().iter().flat_map(|span| span.iter()).map(u32::from).sum();
 /// assert_eq!(sum, 532);
 /// chunk.consume(5);
 /// assert_eq!(b.info().readable, 0);

@@ -1,28 +1,16 @@
 //! What streams and datagram endpoints have in common, written once.
 //!
-//! Two macros, because the kinds are two types, as in std, and not one with a
-//! parameter: `endpoint_calls` for [`Stream`](super::Stream) and
-//! [`Datagram`](super::Datagram), `half_calls` for their halves.
+//! Macros, because the kinds are two types, as in std, and not one with a parameter:
+//! `endpoint_calls` for [`Stream`](super::Stream) and [`Datagram`](super::Datagram),
+//! `half_calls` for their halves, `setting_calls` for all, `split_calls` for the way
+//! from one to the other.
 
-/// Everything about an endpoint that does not move data.
-macro_rules! endpoint_calls {
-    ($endpoint:ident) => {
-        impl $endpoint {
-            pub(super) fn from_link(link: Arc<Link>) -> Result<Self> {
-                Ok(Self {
-                    receiving: Half::new(Arc::clone(&link))?,
-                    sending: Half::new(link)?,
-                })
-            }
-
-            pub(super) fn link(&self) -> &Arc<Link> {
-                self.receiving.link()
-            }
-        }
-
-        /// Asking and setting.
-        impl $endpoint {
-            /// The state of this endpoint.
+/// What concerns an endpoint as a whole and can be said to either half as well.
+macro_rules! setting_calls {
+    ($type:ident) => {
+        /// Asking and setting. Of a half, these concern the whole endpoint.
+        impl $type {
+            /// The state of the endpoint.
             pub fn info(&self) -> Info {
                 Info::new(self.link())
             }
@@ -32,8 +20,9 @@ macro_rules! endpoint_calls {
             /// [`Shutdown::Write`]: this end writes no more. The peer reads what was written
             /// and then sees the end; the other direction goes on. [`Shutdown::Read`]: the
             /// peer may write no more; what it has written can still be read here. Blocked
-            /// calls that this concerns return. A poller of this endpoint's own descriptor is
-            /// not disturbed by its own shutdown.
+            /// calls that this concerns return, here as well: a thread that has the writing half
+            /// ends a read of the other half's with `shutdown(Shutdown::Read)`. A poller of this
+            /// endpoint's own descriptor is not disturbed by its own shutdown.
             ///
             /// Like `zx_socket_set_disposition` with `WRITE_DISABLED`.
             ///
@@ -89,6 +78,26 @@ macro_rules! endpoint_calls {
                 self.link().settings.set_busy_wait(on);
             }
         }
+    };
+}
+
+/// Everything about an endpoint that does not move data.
+macro_rules! endpoint_calls {
+    ($endpoint:ident) => {
+        impl $endpoint {
+            pub(super) fn from_link(link: Arc<Link>) -> Result<Self> {
+                Ok(Self {
+                    receiving: Half::new(Arc::clone(&link))?,
+                    sending: Half::new(link)?,
+                })
+            }
+
+            pub(super) fn link(&self) -> &Arc<Link> {
+                self.receiving.link()
+            }
+        }
+
+        setting_calls!($endpoint);
 
         /// Waiting and polling.
         impl $endpoint {
@@ -124,7 +133,9 @@ macro_rules! endpoint_calls {
             ///
             /// The recipe for any event loop: arm; if [`Armed`](Readiness::Armed), poll the
             /// descriptor ([`AsFd`]) for readability; [`acknowledge`](Self::acknowledge);
-            /// try again. It may become readable for nothing.
+            /// try again, **both directions** if both were armed, since one descriptor serves
+            /// both and does not say which. It may become readable for nothing. One thread
+            /// polls an endpoint, not two.
             ///
             /// # Errors
             /// As [`wait_readable`](Self::wait_readable), but for
@@ -170,10 +181,13 @@ macro_rules! endpoint_calls {
     };
 }
 
-/// Everything about a half that does not move data. `$wait` and `$arm` are the names
-/// of its calls, `$Endpoint` is what it is a half of.
+/// Everything about a half that does not move data. `$wait` is the name of its call,
+/// `$Endpoint` is what it is a half of.
+///
+/// Halves are not polled: there is one doorbell for both directions, and of two
+/// pollers one would take the ring that was for the other.
 macro_rules! half_calls {
-    ($Owned:ident, $Half:ident, $Endpoint:ident, $wait:ident, $arm:ident) => {
+    ($Owned:ident, $Half:ident, $Endpoint:ident, $wait:ident) => {
         impl $Owned {
             #[inline(always)]
             fn half(&mut self) -> &mut $Half {
@@ -185,11 +199,6 @@ macro_rules! half_calls {
                 half.link()
             }
 
-            /// The state of the endpoint.
-            pub fn info(&self) -> Info {
-                Info::new(self.link())
-            }
-
             #[doc = concat!("As [`", stringify!($Endpoint), "::", stringify!($wait), "`].")]
             ///
             /// # Errors
@@ -197,33 +206,15 @@ macro_rules! half_calls {
             pub fn $wait(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
                 self.half().wait(Want::All(least), deadline.into())
             }
-
-            #[doc = concat!("As [`", stringify!($Endpoint), "::", stringify!($arm), "`].")]
-            ///
-            /// # Errors
-            /// The same.
-            pub fn $arm(&mut self, least: usize) -> Result<Readiness> {
-                self.half().arm(least).map(Readiness::from_armed)
-            }
-
-            #[doc = concat!("As [`", stringify!($Endpoint), "::acknowledge`].")]
-            pub fn acknowledge(&self) {
-                self.link().acknowledge();
-            }
         }
+
+        setting_calls!($Owned);
 
         impl Drop for $Owned {
             fn drop(&mut self) {
                 if let Some(half) = &self.half {
                     half.shut_down();
                 }
-            }
-        }
-
-        #[doc = concat!("As for [`", stringify!($Endpoint), "`].")]
-        impl AsFd for $Owned {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                self.link().doorbell().as_fd()
             }
         }
     };
@@ -277,4 +268,4 @@ macro_rules! split_calls {
     };
 }
 
-pub(super) use {endpoint_calls, half_calls, split_calls};
+pub(super) use {endpoint_calls, half_calls, setting_calls, split_calls};

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::common::{endpoint_calls, half_calls, split_calls};
+use super::common::{endpoint_calls, half_calls, setting_calls, split_calls};
 use super::half::{Half, Receiving, Sending, Want, end_is_zero};
 use super::link::Link;
 use super::{Builder, Info, ReadChunk, Readiness, Reservation, ReuniteError};
@@ -73,8 +73,8 @@ pub struct OwnedSendHalf {
 }
 
 endpoint_calls!(Datagram);
-half_calls!(OwnedRecvHalf, Receiving, Datagram, wait_readable, arm_read);
-half_calls!(OwnedSendHalf, Sending, Datagram, wait_writable, arm_write);
+half_calls!(OwnedRecvHalf, Receiving, Datagram, wait_readable);
+half_calls!(OwnedSendHalf, Sending, Datagram, wait_writable);
 split_calls!(Datagram, OwnedRecvHalf, OwnedSendHalf);
 
 impl Datagram {

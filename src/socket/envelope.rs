@@ -76,7 +76,8 @@ impl Message {
     }
 }
 
-/// Puts an endpoint into an envelope. Nothing has happened to it on an error.
+/// Puts an endpoint into an envelope. It has not moved until the caller says so
+/// ([`Link::set_moved`]): dropping the envelope before takes everything back.
 pub(super) fn pack(link: &Link) -> Result<OwnedFd> {
     link.check_owner()?;
     let (keep, send) = socketpair(
@@ -93,7 +94,6 @@ pub(super) fn pack(link: &Link) -> Result<OwnedFd> {
     let contents = [link.region().memfd(), link.doorbell().as_fd()];
     fdpass::send(send.as_fd(), &message.to_bytes(), &contents)
         .map_err(|e| Error::os("sendmsg", e))?;
-    link.set_moved();
     Ok(keep)
 }
 
@@ -214,11 +214,11 @@ impl From<ClaimError> for std::io::Error {
 #[derive(Debug)]
 pub struct TransferError<E> {
     error: Error,
-    endpoint: Option<E>,
+    endpoint: E,
 }
 
 impl<E> TransferError<E> {
-    pub(super) fn new(error: Error, endpoint: Option<E>) -> Self {
+    pub(super) fn new(error: Error, endpoint: E) -> Self {
         Self { error, endpoint }
     }
 
@@ -227,9 +227,8 @@ impl<E> TransferError<E> {
         self.error
     }
 
-    /// The endpoint, as it was before; `None` only if it was packed already and
-    /// could not be unpacked again.
-    pub fn into_endpoint(self) -> Option<E> {
+    /// The endpoint, as it was before.
+    pub fn into_endpoint(self) -> E {
         self.endpoint
     }
 }
@@ -272,7 +271,13 @@ macro_rules! envelope_conversions {
             /// [`TransferError`] with the endpoint, unharmed: [`Error::Os`], as when there are
             /// no descriptors left; [`Error::Forked`].
             pub fn into_fd(self) -> Result<OwnedFd, TransferError<Self>> {
-                pack(self.link()).map_err(|error| TransferError::new(error, Some(self)))
+                match pack(self.link()) {
+                    Ok(envelope) => {
+                        self.link().set_moved();
+                        Ok(envelope)
+                    }
+                    Err(error) => Err(TransferError::new(error, self)),
+                }
             }
         }
 

@@ -184,6 +184,7 @@ impl<E: End> Half<E> {
             self.wait(want, deadline)?;
             match self.attempt(&mut call) {
                 // Only an enemy gets us here, by taking back what ended the wait.
+                Err(Error::WouldBlock) if self.link().is_gone() => return Err(Error::PeerClosed),
                 Err(Error::WouldBlock) if deadline.has_passed() => return Err(Error::TimedOut),
                 Err(Error::WouldBlock) => {}
                 result => return result,
@@ -204,7 +205,11 @@ impl<E: End> Half<E> {
         } else {
             self.end.wait(want, &mut Spinner::disabled(), deadline)
         };
-        self.disconnect_if_broken(result)
+        match result {
+            // Nothing to wait for any more: what there is can be had without waiting.
+            Err(Error::PeerClosed) => Ok(()),
+            result => self.disconnect_if_broken(result),
+        }
     }
 
     /// Arms the doorbell for `least` bytes; says whether it did, or they were there.

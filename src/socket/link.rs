@@ -15,7 +15,7 @@ use crate::mem::{Role, Word32};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::hangup::{OnHangUp, Watch};
 use crate::sys::region::Region;
-use crate::sys::{fork, futex};
+use crate::sys::{fork, futex, hangup};
 use crate::wait::{Deadline, Notify, Park, Wake};
 
 /// An endpoint in use. Shared by its two halves; the last one closes it.
@@ -29,6 +29,9 @@ pub(super) struct Link {
     /// of the peer's on, what [`dead`] says. Ours alone: the closed bits, which both
     /// sides can write, the peer could take back.
     owner: AtomicU32,
+    /// Set when the kernel has shown that the peer is gone. Private, unlike the closed
+    /// bits, which whoever still has the memory could take back.
+    gone: Arc<AtomicBool>,
     /// Set when the endpoint lives on in an envelope.
     moved: AtomicBool,
     /// Present from the first wait that sleeps.
@@ -113,14 +116,10 @@ fn dead(violation: Violation) -> u32 {
 /// Why an endpoint with this owner does not work here.
 #[cold]
 fn why_not(owner: u32) -> Error {
-    [
-        Violation::TailOutOfRange,
-        Violation::HeadOutOfRange,
-        Violation::RecordLength,
-    ]
-    .into_iter()
-    .find(|violation| owner == dead(*violation))
-    .map_or(Error::Forked, Error::Protocol)
+    Violation::ALL
+        .into_iter()
+        .find(|violation| owner == dead(*violation))
+        .map_or(Error::Forked, Error::Protocol)
 }
 
 /// Whether a peer could be running while we look: if not, looking is for nothing.
@@ -138,6 +137,7 @@ impl Link {
             incoming: Mapped::new(region, side.peer()),
             doorbell,
             owner: AtomicU32::new(fork::generation()),
+            gone: Arc::new(AtomicBool::new(false)),
             moved: AtomicBool::new(false),
             watch: Mutex::new(None),
             watched: AtomicBool::new(false),
@@ -177,6 +177,7 @@ impl Link {
     /// Whether the peer is known to be closed.
     pub(super) fn peer_closed(&self) -> bool {
         matches!(self.check_owner(), Err(Error::Protocol(_)))
+            || self.is_gone()
             || endpoint::is_closed(&self.incoming, Role::Producer)
     }
 
@@ -217,7 +218,16 @@ impl Link {
 
     /// Marks the peer as gone and wakes whoever sleeps in this process.
     pub(super) fn hang_up(&self) {
+        // ORDERING(gone): Release; pairs with the Acquire in `is_gone`.
+        self.gone.store(true, Ordering::Release);
         endpoint::hang_up(&self.outgoing, &self.incoming);
+    }
+
+    /// Whether the kernel has shown that the peer is gone.
+    pub(super) fn is_gone(&self) -> bool {
+        // ORDERING(gone): Acquire; pairs with the Release of whoever learned it: the tail
+        // that is read next is the last one.
+        self.gone.load(Ordering::Acquire)
     }
 
     /// Whether a hang-up marks the endpoint without anybody's asking.
@@ -237,7 +247,8 @@ impl Link {
 
     /// Takes the rings of the doorbell, and notices the peer's end.
     pub(super) fn acknowledge(&self) {
-        if self.doorbell.drain() {
+        // A forked copy must not take the rings that are meant for the parent.
+        if self.check_owner().is_ok() && self.doorbell.drain() {
             self.hang_up();
         }
     }
@@ -274,6 +285,7 @@ impl Link {
             let survivor = Survivor {
                 outgoing: self.outgoing.clone(),
                 incoming: self.incoming.clone(),
+                gone: Arc::clone(&self.gone),
             };
             *watch = Some(Watch::start(self.doorbell.as_fd(), survivor)?);
             self.watched.store(true, Ordering::Relaxed);
@@ -314,10 +326,14 @@ impl Drop for Link {
 struct Survivor {
     outgoing: Mapped,
     incoming: Mapped,
+    gone: Arc<AtomicBool>,
 }
 
 impl OnHangUp for Survivor {
     fn hang_up(&self) {
+        // Before the bits and the wake-up: a sleeper that they wake must see it.
+        // ORDERING(gone): Release; pairs with the Acquire in `Link::is_gone`.
+        self.gone.store(true, Ordering::Release);
         endpoint::hang_up(&self.outgoing, &self.incoming);
     }
 }
@@ -384,6 +400,13 @@ impl Park for Lane {
         // The other half may have disconnected; the peer can take back its wake-up.
         self.link.check_owner()?;
         self.link.start_watch()?;
+        hangup::check()?;
+        if self.link.is_gone() {
+            // The bits are about to be set; or somebody who still has the memory has taken
+            // them back. Either way there is nothing to sleep for.
+            self.link.hang_up();
+            return Err(Error::PeerClosed);
+        }
         Ok(futex::wait(self.mapped.futex(word), expected, deadline))
     }
 

@@ -6,6 +6,7 @@ mod chunk;
 mod common;
 mod datagram;
 mod envelope;
+mod fdio;
 mod half;
 mod info;
 mod link;

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::MsgFlags;
 
-use super::{Datagram, Stream, TransferError};
+use super::{Datagram, Stream, TransferError, envelope};
 use crate::error::{Error, Result};
 use crate::sys::fdpass;
 
@@ -37,9 +37,14 @@ macro_rules! pass {
             /// # Errors
             /// [`TransferError`] with the endpoint: [`Error::Os`]; [`Error::Forked`].
             pub fn send_to(self, socket: &UnixStream) -> Result<(), TransferError<Self>> {
-                let envelope = self.into_fd()?;
-                send(socket, &envelope)
-                    .map_err(|error| TransferError::new(error, Self::try_from(envelope).ok()))
+                let sent = envelope::pack(self.link()).and_then(|fd| send(socket, &fd));
+                match sent {
+                    Ok(()) => {
+                        self.link().set_moved();
+                        Ok(())
+                    }
+                    Err(error) => Err(TransferError::new(error, self)),
+                }
             }
 
             /// Receives an endpoint that the other end of `socket` has

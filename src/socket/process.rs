@@ -2,7 +2,9 @@
 //!
 //! The parent [spawns](spawn) a command with named endpoints; the child takes each
 //! [by its name](crate::Stream::inherited). Underneath, an envelope's descriptor is
-//! inherited, and an environment variable says its number: `ZOCKET_FD_` and the name.
+//! inherited, and an environment variable, `ZOCKET_FD_` and the name, says its number
+//! and, after a colon, its inode: the variable outlives the descriptor and reaches
+//! grandchildren, where the number may be something else's.
 //!
 //! # Examples
 //! ```no_run
@@ -25,10 +27,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::Mutex;
-use std::{env, io};
+use std::{env, fs, io};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
@@ -36,7 +39,7 @@ use super::{Datagram, Stream, envelope};
 use crate::error::{Error, Result};
 use crate::layout::Kind;
 
-/// The variable that says the number of the descriptor is this and the name.
+/// The variable that says where the descriptor is, is this and the name.
 pub const VARIABLE_PREFIX: &str = "ZOCKET_FD_";
 
 fn variable(name: &str) -> OsString {
@@ -47,7 +50,8 @@ fn variable(name: &str) -> OsString {
 ///
 /// The endpoints come packed (`Stream::into_fd`); this process keeps no copy of
 /// them. If the child ends, or is killed, the other ends see it, whether it had taken
-/// its endpoints or not. Names are free, but for `=` and NUL.
+/// its endpoints or not; unless it had started processes before, which inherit what it
+/// has not taken. Names are free, but for `=` and NUL.
 ///
 /// # Errors
 /// Whatever `Command::spawn` reports; the endpoints are closed then.
@@ -58,7 +62,9 @@ pub fn spawn<'a>(
     let (names, envelopes): (Vec<_>, Vec<_>) = endpoints.into_iter().unzip();
     for (name, envelope) in names.iter().zip(&envelopes) {
         // The child's descriptor has the number that it has here.
-        command.env(variable(name), envelope.as_raw_fd().to_string());
+        let number = envelope.as_raw_fd();
+        let inode = nix::sys::stat::fstat(envelope)?.st_ino;
+        command.env(variable(name), format!("{number}:{inode}"));
     }
     let inherit = move || {
         for envelope in &envelopes {
@@ -78,27 +84,34 @@ pub fn spawn<'a>(
 /// Descriptor numbers that this process has taken from its environment already.
 static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
+/// The number and the inode in a variable.
+fn parse_place(place: &str) -> Option<(RawFd, u64)> {
+    let (number, inode) = place.split_once(':')?;
+    let number = number.parse().ok().filter(|number| *number >= 0)?;
+    Some((number, inode.parse().ok()?))
+}
+
 /// Takes over the envelope that was passed to this process under `name`, if it holds
 /// an endpoint of this kind.
 fn inherited(name: &str, kind: Kind) -> Result<OwnedFd> {
-    let number = env::var(variable(name)).map_err(|_| Error::NotInherited)?;
-    let number: RawFd = number.parse().map_err(|_| Error::NotInherited)?;
-    if number < 0 {
-        return Err(Error::NotInherited);
-    }
+    let place = env::var(variable(name)).map_err(|_| Error::NotInherited)?;
+    let (number, inode) = parse_place(&place).ok_or(Error::NotInherited)?;
     let mut taken = TAKEN.lock().unwrap_or_else(|e| e.into_inner());
     if taken.contains(&number) {
         return Err(Error::AlreadyClaimed);
     }
-    // SAFETY: the number is not -1. If it is not open the calls on it say so; nobody
-    // closes it meanwhile, unless this process has broken the rule that inherited
-    // descriptors are left to those that they are meant for.
+    // Asked by path, since nothing may be borrowed by number that is not known to be open.
+    let found = fs::metadata(format!("/proc/self/fd/{number}"));
+    if !found.is_ok_and(|found| found.ino() == inode) {
+        return Err(Error::NotAnEndpoint);
+    }
+    // SAFETY: this is the socket that the parent made for this process, so it is open,
+    // and nobody else here knows of it.
     let envelope = unsafe { BorrowedFd::borrow_raw(number) };
-    // Whatever else has this number is left alone, an endpoint of the other kind too.
+    // An endpoint of the other kind is left alone.
     envelope::check(envelope, kind)?;
     taken.insert(number);
-    // SAFETY: the descriptor holds an endpoint for this process, and the set shows
-    // that nobody has taken the number before.
+    // SAFETY: as above; the set shows that this process has not taken it before.
     let envelope = unsafe { OwnedFd::from_raw_fd(number) };
     fcntl(&envelope, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|e| Error::os("fcntl", e))?;
     Ok(envelope)

@@ -7,13 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::common::{endpoint_calls, half_calls, split_calls};
+use super::common::{endpoint_calls, half_calls, setting_calls, split_calls};
+use super::fdio;
 use super::half::{Half, Receiving, Sending, Want, end_is_zero};
 use super::link::Link;
 use super::{Builder, Info, ReadChunk, Readiness, Reservation, ReuniteError};
 use crate::error::{Error, Result};
 use crate::mem::Role;
-use crate::sys::fdio;
 
 /// One end of a bidirectional byte stream through shared memory.
 ///
@@ -121,8 +121,8 @@ pub struct OwnedWriteHalf {
 }
 
 endpoint_calls!(Stream);
-half_calls!(OwnedReadHalf, Receiving, Stream, wait_readable, arm_read);
-half_calls!(OwnedWriteHalf, Sending, Stream, wait_writable, arm_write);
+half_calls!(OwnedReadHalf, Receiving, Stream, wait_readable);
+half_calls!(OwnedWriteHalf, Sending, Stream, wait_writable);
 split_calls!(Stream, OwnedReadHalf, OwnedWriteHalf);
 
 impl Stream {

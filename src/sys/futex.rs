@@ -8,7 +8,16 @@ use std::sync::atomic::AtomicU32;
 
 use nix::errno::Errno;
 
-use crate::wait::{Deadline, Wake};
+use super::deadline::Deadline;
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Woken, or not put to sleep because the word had changed, or for no reason.
+    Woken,
+    /// The deadline passed.
+    TimedOut,
+}
 
 /// Sleeps while `word` holds `expected`, until woken or `deadline`.
 ///

@@ -1,9 +1,9 @@
 //! The hang-up watcher: wakes futex sleepers whose peer was killed.
 //!
 //! A futex sleeper cannot wait for a descriptor at the same time. So a process in
-//! which a thread has slept on an endpoint has one parked thread that waits, in
-//! `poll`, for the doorbells of such endpoints to show a hang-up; then it does for
-//! the dead peer what its `Drop` would have done. It never wakes otherwise.
+//! which a thread has slept on an endpoint has one parked thread that waits for the
+//! doorbells of such endpoints to show a hang-up; then it does for the dead peer
+//! what its `Drop` would have done. It wakes for nothing else.
 //!
 //! # Who keeps what alive
 //!
@@ -11,8 +11,10 @@
 //! address of a [`Watched`] as each entry's data. Dropping an endpoint takes its
 //! entry off the list and never waits for the thread, which may have fetched the
 //! address already. So the address is handed to `crossbeam-epoch` for
-//! destruction, and the thread fetches events **only while pinned**: it sleeps in
-//! `poll` on the epoll's descriptor, pins, fetches without waiting, acts, unpins.
+//! destruction, and the thread fetches events **only while pinned**: it sleeps on a
+//! second epoll, the alarm, which watches the list; pins; fetches from the list
+//! without waiting; acts; unpins. (Not in `poll`, which a process with a limit of no
+//! descriptors is refused.)
 //!
 //! An address fetched while pinned was on the list then; its removal, and hence
 //! its `defer_destroy`, came after the pin; so it is not freed before the unpin.
@@ -20,14 +22,13 @@
 
 #![allow(unsafe_code, reason = "addresses travel through epoll")]
 
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::AtomicPtr;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crossbeam_epoch::{self as epoch, Owned, Shared};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{SigSet, SigmaskHow};
 
@@ -54,6 +55,21 @@ pub(crate) struct Watch {
 
 /// The process's epoll, once its thread runs, and its fork generation.
 static WATCHER: Mutex<Option<(u32, Arc<Epoll>)>> = Mutex::new(None);
+
+/// Whether the watcher's thread had to give up.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether sleepers are woken when their peers die.
+///
+/// # Errors
+/// [`Error::Os`] if the thread had to give up; then nobody may go to sleep.
+pub(crate) fn check() -> Result<()> {
+    // Relaxed: a value of its own that orders nothing.
+    if REFUSED.load(Ordering::Relaxed) {
+        return Err(Error::os("epoll_wait", Errno::EPERM));
+    }
+    Ok(())
+}
 
 /// Events fetched at once.
 const BATCH: usize = 64;
@@ -132,12 +148,17 @@ fn watcher() -> Result<(u32, Arc<Epoll>)> {
     let epoll =
         Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|e| Error::os("epoll_create1", e))?;
     let epoll = Arc::new(epoll);
-    start_thread(Arc::clone(&epoll))?;
+    let alarm =
+        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|e| Error::os("epoll_create1", e))?;
+    alarm
+        .add(&epoll.0, EpollEvent::new(EpollFlags::EPOLLIN, 0))
+        .map_err(|e| Error::os("epoll_ctl", e))?;
+    start_thread(Arc::clone(&epoll), alarm)?;
     *current = Some((generation, Arc::clone(&epoll)));
     Ok((generation, epoll))
 }
 
-fn start_thread(epoll: Arc<Epoll>) -> Result<()> {
+fn start_thread(list: Arc<Epoll>, alarm: Epoll) -> Result<()> {
     // The thread inherits the mask: the program's signal handlers are not for its stack.
     let before = SigSet::all()
         .thread_swap_mask(SigmaskHow::SIG_SETMASK)
@@ -145,7 +166,7 @@ fn start_thread(epoll: Arc<Epoll>) -> Result<()> {
     let started = thread::Builder::new()
         .name("zocket-hangup".into())
         .stack_size(64 << 10)
-        .spawn(move || watch(&epoll))
+        .spawn(move || watch(&list, &alarm))
         .map(drop)
         .map_err(|e| Error::io("clone", &e));
     before
@@ -155,17 +176,16 @@ fn start_thread(epoll: Arc<Epoll>) -> Result<()> {
 }
 
 /// The watcher's thread.
-fn watch(epoll: &Epoll) {
+fn watch(list: &Epoll, alarm: &Epoll) {
     let mut events = [EpollEvent::empty(); BATCH];
     loop {
-        let mut readable = [PollFd::new(epoll.0.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut readable, PollTimeout::NONE) {
+        match alarm.wait(&mut events[..1], EpollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
-            // Cannot happen to a valid descriptor; without the poll, watching is over.
-            Err(errno) => unreachable!("poll: {errno}"),
+            // A sandbox was entered that forbids it. Who sleeps from now on is told.
+            Err(_) => return REFUSED.store(true, Ordering::Relaxed),
         }
         let _pinned = epoch::pin();
-        let count = epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+        let count = list.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
         for event in &events[..count] {
             let watched = event.data() as *const Watched;
             // SAFETY: the address is that of a live entry at the moment of the fetch,

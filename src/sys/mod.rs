@@ -4,8 +4,8 @@
 //!
 //! `nix` makes the calls that it has; `futex` and `membarrier` are raw.
 
+pub(crate) mod deadline;
 pub(crate) mod doorbell;
-pub(crate) mod fdio;
 pub(crate) mod fdpass;
 pub(crate) mod fork;
 pub(crate) mod futex;

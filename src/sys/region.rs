@@ -149,15 +149,20 @@ fn create_memfd(page_shift: u32) -> Result<OwnedFd> {
     .map_err(|e| Error::memory("memfd_create", e))
 }
 
-/// Gives the file all its pages.
+/// Gives the file all its pages, some at a time: a signal makes the kernel take back
+/// what a call has done so far, and a program with a timer should get on all the same.
 fn reserve(memfd: &OwnedFd, len: libc::off_t) -> Result<()> {
-    loop {
-        match fallocate(memfd, FallocateFlags::empty(), 0, len) {
-            // A signal; the kernel has taken back what it had done.
+    const PIECE: libc::off_t = 16 << 20;
+    let mut done = 0;
+    while done < len {
+        let piece = PIECE.min(len - done);
+        match fallocate(memfd, FallocateFlags::empty(), done, piece) {
+            Ok(()) => done += piece,
             Err(Errno::EINTR) => {}
-            result => return result.map_err(|e| Error::memory("fallocate", e)),
+            Err(errno) => return Err(Error::memory("fallocate", errno)),
         }
     }
+    Ok(())
 }
 
 /// Whether nobody can change the size any more.

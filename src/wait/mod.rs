@@ -18,8 +18,8 @@
 //!   after the heavy fence finds it.
 //! - *It comes between that look and the sleep.* The waker swaps the waiter word
 //!   to 0, so the futex, which compares the word, does not let the waiter sleep.
-//! - *The waker sees an old want.* Only if it does not see the present arming
-//!   either, and then the waiter's look finds the publication.
+//! - *The waker sees an old want.* Then its fence came before the waiter's, and the
+//!   waiter's look finds the publication.
 //! - *The waiter gave up (deadline) and a late waker wakes the next sleep.* A
 //!   wake-up is a hint: the waiter looks again and goes back to sleep.
 //! - *Two wait through the same word, one on the futex and one for the
@@ -28,25 +28,18 @@
 //! - *A consumer sleeps for more bytes than are queued, the producer for more
 //!   space than is free.* A producer's preference is `SOFT`: whoever of the two
 //!   arms second finds the other behind its heavy fence, and the producer goes on.
-//! - *The peer is killed.* Nobody wakes; see [`hang_up`](crate::endpoint::hang_up).
+//! - *The peer is killed*, perhaps between taking the waiter's bits and waking it.
+//!   Nobody wakes; see [`hang_up`](crate::endpoint::hang_up), which wakes unasked.
 
-mod deadline;
 mod spin;
 
-pub use deadline::Deadline;
 pub use spin::Spinner;
+
+pub use crate::sys::deadline::Deadline;
+pub use crate::sys::futex::Wake;
 
 use crate::error::{Error, Result};
 use crate::mem::{Fence, Memory, Role, Site, Step, Word32, waiter};
-
-/// How a sleep ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// Woken, or not put to sleep because the word had changed, or for no reason.
-    Woken,
-    /// The deadline passed.
-    TimedOut,
-}
 
 /// Memory with a way to reach the peer's poller.
 pub trait Notify: Memory {
@@ -189,17 +182,15 @@ pub(crate) fn wake_peer<M: Notify>(mem: &M, role: Role) {
     }
 }
 
-/// Wakes whoever sleeps at `role`'s end, which is our own.
+/// Wakes whoever sleeps at `role`'s end, which is our own, whether it shows or not.
 ///
 /// Our own poller stays armed: the doorbell rings at the other end only. A hang-up
 /// shows in the descriptor by itself.
 pub(crate) fn wake_own<M: Memory>(mem: &M, role: Role) {
-    let bits = mem.clear32(
+    mem.clear32(
         role.waiter(),
         waiter::FUTEX | waiter::SOFT,
         Site::TakeWaiter,
     );
-    if bits & waiter::FUTEX != 0 {
-        mem.wake_futex(role.waiter());
-    }
+    mem.wake_futex(role.waiter());
 }

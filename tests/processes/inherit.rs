@@ -118,7 +118,9 @@ fn claims_bogus(control: &Control) {
 fn variable_that_names_another_descriptor_is_refused_and_that_one_untouched() {
     let mut command = control::command("claims_bogus");
     for number in ["0", "1", "9999", "-1", "x", "", "99999999999"] {
-        command.env(format!("{VARIABLE_PREFIX}bogus{number}"), number);
+        // No descriptor has inode 1: a stale variable, as a grandchild sees it.
+        let place = format!("{number}:1");
+        command.env(format!("{VARIABLE_PREFIX}bogus{number}"), place);
     }
     let child = Process::start_command(command, []);
     child.tell("queued before");
@@ -139,8 +141,9 @@ fn claims_socket(_: &Control) {
 
 fn refuses_socket(theirs: OwnedFd) {
     let mut command = control::command("claims_socket");
+    let inode = nix::sys::stat::fstat(&theirs).expect("it is open").st_ino;
     command.stderr(Stdio::from(theirs));
-    command.env(format!("{VARIABLE_PREFIX}socket"), "2");
+    command.env(format!("{VARIABLE_PREFIX}socket"), format!("2:{inode}"));
     Process::start_command(command, []).finish();
 }
 

@@ -43,7 +43,7 @@ fn weakenings() -> Vec<Weakening> {
     let fences = all!(Fence: ArmThenCheck, PublishThenLook, MarkThenCheck, DisableThenCheckMark);
     let steps = all!(
         Step: CheckAfterArm, CheckTailAfterClosed, CheckTailAfterMark, CheckMark,
-        WakeAfterClose, WakeAfterDisable, WakeAfterDisabledWrite, CheckWant, RelieveSoftWaiter,
+        WakeAfterClose, WakeUnasked, WakeAfterDisable, WakeAfterDisabledWrite, CheckWant, RelieveSoftWaiter,
     );
     let ordered = sites
         .into_iter()

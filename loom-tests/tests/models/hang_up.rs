@@ -4,6 +4,7 @@
 //! access. So one thread plays the peer first and the watcher then.
 
 use loom::thread;
+use zocket::protocol::{Memory, Role, Site};
 use zocket::{Error, Kind};
 use zocket_loom_tests::{Endpoint, ReaderExt, Rules, WriterExt, claim};
 
@@ -73,6 +74,21 @@ fn peer_killed_in_the_middle_of_a_write(rules: Rules) {
     claim!(reader.read(&mut [0]) == Err(Error::PeerClosed), "no end");
 }
 
+/// The peer is killed after it took the waiter's bits and before it woke the waiter.
+fn peer_killed_between_taking_a_waiter_and_waking_it(rules: Rules) {
+    let (a, b) = Endpoint::pair(rules, Kind::Stream, 2, START);
+    let (writer, mut reader) = (a.outgoing.writer(), b.incoming.reader());
+    let watched = b.clone();
+    let watcher = thread::spawn(move || {
+        let word = Role::Consumer.waiter();
+        writer.mem().swap32(word, 0, Site::TakeWaiter);
+        watched.hang_up();
+    });
+    reader.sleep(1);
+    claim!(reader.read(&mut [0]) == Err(Error::PeerClosed), "no end");
+    watcher.join().expect("the watcher ends");
+}
+
 /// A poller needs no ring: its descriptor shows the hang-up. It tells the
 /// endpoint, and with it whoever sleeps on the futex.
 fn poller_learns_of_the_hang_up_and_wakes_a_sleeper(rules: Rules) {
@@ -109,6 +125,11 @@ models! {
     relaxed [Close Claim, ObserveClosed Claim]
     dropped []
     skipped [CheckTailAfterClosed Claim]
+
+    peer_killed_between_taking_a_waiter_and_waking_it, None;
+    relaxed []
+    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock, WakeUnasked Deadlock]
 
     poller_learns_of_the_hang_up_and_wakes_a_sleeper, Some(3);
     relaxed []

@@ -26,8 +26,9 @@ impl Deadline {
 
     /// Whether the point lies in the past.
     pub(crate) fn has_passed(&self) -> bool {
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the monotonic clock exists");
-        self.0.is_some_and(|end| end <= now)
+        self.0.is_some_and(|end| {
+            end <= clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the monotonic clock exists")
+        })
     }
 
     /// The point for a system call; `None` is never.
