@@ -71,6 +71,9 @@ pub enum Error {
         /// The length that it has, in bytes.
         found: u64,
     },
+    /// The memory that came with the endpoint is made of huge pages, which are taken
+    /// from trusted senders only; see [`Stream::claim_trusted`](crate::Stream::claim_trusted).
+    HugePages,
     /// A field of the shared header has a value that this version never writes.
     BadHeader(&'static str),
     /// More or fewer descriptors arrived than an endpoint consists of.
@@ -156,6 +159,7 @@ impl Error {
             | Self::UnsupportedVersion { .. }
             | Self::MissingSeals
             | Self::WrongMemorySize { .. }
+            | Self::HugePages
             | Self::BadHeader(_)
             | Self::DescriptorCount { .. } => K::InvalidData,
         }
@@ -203,6 +207,9 @@ impl fmt::Display for Error {
             Self::WrongMemorySize { expected, found } => write!(
                 f,
                 "the memory of the endpoint has {found} bytes instead of {expected}"
+            ),
+            Self::HugePages => f.write_str(
+                "the endpoint is on huge pages, and its sender was not said to be trusted",
             ),
             Self::BadHeader(field) => write!(f, "the header of the endpoint has a bad {field}"),
             Self::DescriptorCount { expected, found } if expected == found => {

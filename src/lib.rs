@@ -3,12 +3,12 @@
 //!
 //! [`Stream::pair`] and [`Datagram::pair`] give two connected endpoints. Each direction is
 //! a ring of fixed capacity with one producer and one consumer; the bytes never enter the
-//! kernel. When it is full, writers wait or are told so; when it is empty, readers. Nothing
-//! is allocated after creation. When the other endpoint is gone, by `drop` or by
-//! `kill -9`, what it wrote can still be read, and then every call says so at once.
+//! kernel. When it is full, writers wait or are told so; when it is empty, readers. Reading
+//! and writing allocate nothing. When the other endpoint is gone, by `drop` or by
+//! `kill -9`, what it wrote can still be read, and whoever waits is woken at once.
 //!
 //! - While both sides are awake, reading and writing make **no system call**, and hold no
-//!   locked instruction and no fence.
+//!   locked instruction and no fence (where `membarrier(2)` is allowed; see [`FenceMode`]).
 //! - A side that has nothing to do spins for as long as that pays, then sleeps on a
 //!   futex. A sleeping endpoint wakes for data, space, the end, or its deadline,
 //!   and for nothing else: there are no heartbeats and no periodic checks.
@@ -47,15 +47,19 @@
 //! `poll` and `epoll`.
 //!
 //! The first wait that really sleeps starts one thread in the process, which sleeps too
-//! until the process of some peer dies: a thread on a futex cannot be woken by the kernel
-//! for that. A caller that never sleeps learns of a killed peer within some thousands of
-//! tries that found nothing.
+//! until some peer hangs up: a thread on a futex cannot be woken by the kernel for that.
+//!
+//! A process in which nobody has slept on an endpoint yet is not told that its peer was
+//! killed; it asks. Writes succeed until the ring is full, and a loop of tries asks after
+//! 1,024 that found nothing and then ever more rarely, at the latest after 65,536. Who must
+//! know sooner polls the descriptor.
 //!
 //! # Fork
 //!
 //! An endpoint belongs to the process that made or claimed it. After a `fork` without
-//! `exec`, the child's copies fail with [`Error::Forked`], and dropping them tells the peer
-//! nothing. To hand an endpoint to a forked child, pack it before (`OwnedFd::from`) and
+//! `exec`, the calls of the child's copies fail with [`Error::Forked`], and dropping them
+//! tells the peer nothing. (A reservation or chunk that was open at the fork is the
+//! parent's too; leave it alone, with `mem::forget`.) To hand an endpoint to a forked child, pack it before (`OwnedFd::from`) and
 //! claim it there. The child also holds copies of the parent's descriptors until it
 //! executes or exits, so a peer sees the parent's death only then.
 //!

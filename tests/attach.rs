@@ -757,7 +757,7 @@ fn impossible_datagram_length_disconnects_the_peer() {
                 byte.store(*bad, SeqCst);
             }
             let error = Error::Protocol(Violation::RecordLength);
-            assert_eq!(a.next_len(), Err(error), "{prefix:?}");
+            assert_eq!(a.try_next_len(), Err(error), "{prefix:?}");
             assert_eq!(a.try_recv(&mut [0; 2000]), Err(error));
             assert_eq!(a.try_chunk().err(), Some(error));
             assert_eq!(a.recv(&mut [0; 2000]), Err(error));
@@ -937,7 +937,7 @@ fn use_datagram(v: &mut Datagram, random: &mut Random) -> bool {
         }),
         9 => v.wait_readable(n, soon()).map(|()| 0),
         10 => v.wait_writable(n, soon()).map(|()| 0),
-        _ => v.next_len(),
+        _ => v.try_next_len(),
     };
     assert!(result.unwrap_or(0) <= CAPACITY, "{result:?}");
     goes_on(result)

@@ -183,7 +183,7 @@ impl Model {
             }
             9 => {
                 let expected = self.shows(usize::MAX).map(|first| first.len());
-                assert_eq!(to.next_len(), expected);
+                assert_eq!(to.try_next_len(), expected);
             }
             _ => match to.try_chunk() {
                 Ok(chunk) => {
@@ -255,13 +255,13 @@ fn datagrams_keep_their_boundaries_and_their_order() {
     }
     assert_eq!(b.info().readable, lengths.iter().sum::<usize>());
     for len in lengths {
-        assert_eq!(b.next_len(), Ok(len));
+        assert_eq!(b.try_next_len(), Ok(len));
         let mut buf = [0; CAPACITY];
         assert_eq!(b.try_recv(&mut buf), Ok(len));
         assert!(buf[..len].iter().all(|byte| *byte == len as u8));
     }
     assert_eq!(b.try_recv(&mut [0]), Err(Error::WouldBlock));
-    assert_eq!(b.next_len(), Err(Error::WouldBlock));
+    assert_eq!(b.try_next_len(), Err(Error::WouldBlock));
 }
 
 #[test]
@@ -531,7 +531,7 @@ fn shutdown_ends_the_directions_that_it_names() {
             assert_eq!(drain(receiver).len(), 1 + usize::from(open));
             let end = if open { Err(Error::WouldBlock) } else { Ok(0) };
             assert_eq!(receiver.try_recv(&mut [0]), end, "{how:?}");
-            assert_eq!(receiver.next_len(), end);
+            assert_eq!(receiver.try_next_len(), end);
             assert_eq!(receiver.try_peek(&mut [0]), end);
         }
     }
@@ -630,7 +630,10 @@ fn halves_do_what_the_whole_does_and_can_be_reunited() {
         b.send(data).unwrap();
     }
     let mut buf = [0; 8];
-    assert_eq!((recv.next_len(), recv.try_peek(&mut buf)), (Ok(1), Ok(1)));
+    assert_eq!(
+        (recv.try_next_len(), recv.try_peek(&mut buf)),
+        (Ok(1), Ok(1))
+    );
     assert_eq!(recv.try_recv(&mut buf), Ok(1));
     assert_eq!(
         recv.try_recv_vectored(&mut [IoSliceMut::new(&mut buf)]),

@@ -101,7 +101,7 @@ fn all_operations() {
         sum += c.try_send(&buf[..300]).unwrap_or(0);
         sum += d.try_recv(&mut buf).unwrap_or(0);
         sum += d.try_send(&buf[..10]).unwrap_or(0);
-        sum += c.next_len().unwrap_or(0);
+        sum += c.try_next_len().unwrap_or(0);
         sum += c.try_recv(&mut buf).unwrap_or(0);
         sum += a.info().readable + c.info().readable;
     }

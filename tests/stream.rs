@@ -1349,3 +1349,33 @@ fn huge_pages_are_used_or_their_want_is_a_clear_error() {
         }
     }
 }
+
+#[test]
+fn endpoint_that_could_not_be_sent_is_as_it_was() {
+    let (mut a, b) = Stream::pair().unwrap();
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    drop(theirs);
+    b.set_nonblocking(true).unwrap();
+    b.set_read_timeout(Some(Duration::from_secs(7))).unwrap();
+    let mut b = b.send_to(&ours).unwrap_err().into_endpoint();
+    assert_eq!(b.read_timeout(), Some(Duration::from_secs(7)));
+    let error = b.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    a.write_all(b"on").unwrap();
+    assert_eq!(b.try_read(&mut [0; 8]), Ok(2));
+}
+
+#[test]
+fn blocked_read_of_one_half_is_ended_by_the_other() {
+    let (a, mut b) = Stream::pair().unwrap();
+    let (mut read, write) = a.into_split();
+    b.write_all(b"last").unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        read.read_to_end(&mut all).map(|_| all)
+    });
+    // Whether it comes before or after the reader went to sleep.
+    write.shutdown(Shutdown::Read).unwrap();
+    assert_eq!(reader.join().unwrap().unwrap(), b"last");
+    assert_eq!(b.try_write(b"more"), Err(Error::WriteDisabled));
+}

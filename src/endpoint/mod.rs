@@ -71,6 +71,7 @@ fn close_end<M: Memory>(mem: &M, role: Role) {
 /// Disables writing in one direction, for good, and wakes both its ends.
 /// `caller` is the end that the caller holds.
 pub fn disable<M: Notify>(mem: &M, caller: Role) {
+    // ORDERING: Relaxed; the consumer's fence and the mark decide, see above.
     mem.set32(Word32::ConsumerFlags, flags::WRITE_DISABLED, Site::Disable);
     if !mem.performs(Step::WakeAfterDisable) {
         return;
@@ -89,6 +90,7 @@ pub fn take_over<M: Memory>(outgoing: &M, incoming: &M) {
     for (mem, role) in [(outgoing, Role::Producer), (incoming, Role::Consumer)] {
         mem.store32(role.waiter(), 0, Site::Disarm);
     }
+    // ORDERING(write-in-progress): Release; pairs with the Acquire in the consumer's look.
     outgoing.store32(Word32::Writing, 0, Site::EndWrite);
 }
 

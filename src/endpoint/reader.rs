@@ -151,6 +151,7 @@ impl<M: Park> Reader<M> {
         if !mem.performs(Step::CheckMark) {
             return Ok(true);
         }
+        // ORDERING(mark-then-check): heavy; pairs with the light fence in `Writer::begin`.
         mem.heavy_fence(Fence::DisableThenCheckMark)?;
         // ORDERING(write-in-progress): Acquire; pairs with the Release in
         // `Writer::end`: without a mark, the write's tail is visible.

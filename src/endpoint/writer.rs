@@ -53,7 +53,8 @@ impl<M: Park> Writer<M> {
             free = self.look_for_space(least)?;
         }
         self.mem().store32(Word32::Writing, 1, Site::BeginWrite);
-        // ORDERING(write-in-progress): the mark, then the check.
+        // ORDERING(mark-then-check): light; pairs with the heavy fence in
+        // `Reader::no_write_in_progress`.
         self.mem().light_fence(Fence::MarkThenCheck);
         let flags = self.mem().load32(Word32::ConsumerFlags, Site::CheckFlags);
         let grant = Grant {

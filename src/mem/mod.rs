@@ -183,7 +183,9 @@ pub enum Site {
     /// nothing is read because of it; fenced by [`Fence::MarkThenCheck`].
     CheckFlags,
     /// closed: an end sets its closed bit. Release: what it published before
-    /// is visible to whoever sees the bit.
+    /// is visible to whoever sees the bit. Set for a killed peer by somebody else, what the
+    /// peer published is ordered before by the kernel: its exit, the hang-up, our call
+    /// that reports it.
     Close,
     /// closed: the consumer looks for the producer's closed bit. Acquire.
     ObserveClosed,

@@ -64,7 +64,8 @@ impl Builder {
 
     /// Sets how many payload bytes each direction holds: 4 KiB to 1 GiB, rounded up
     /// to whole pages. [`Info::capacity`](crate::Info::capacity) says what it became.
-    /// `RLIMIT_FSIZE` applies to the memory, as to any file.
+    /// A stream pair takes twice as much memory, a datagram pair four times.
+    /// `RLIMIT_FSIZE` applies to it, as to any file.
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = bytes;
         self
@@ -96,7 +97,8 @@ impl Builder {
     /// ([`Error::NoMemory`]). The capacity becomes a multiple of 2 MiB.
     ///
     /// Only for a peer that is trusted: it can give pages back to the system, and with
-    /// huge pages an access may then find none (`SIGBUS`).
+    /// huge pages an access may then find none (`SIGBUS`). So `try_from` refuses such
+    /// endpoints ([`Error::HugePages`]); see [`Stream::claim_trusted`].
     pub fn huge_pages(mut self, on: bool) -> Self {
         self.huge_pages = on;
         self

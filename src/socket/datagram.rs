@@ -20,7 +20,7 @@ use crate::mem::Role;
 /// one [`recv`](Self::recv) takes. A datagram is queued whole or not at all, and
 /// may be as large as the capacity. One that is larger than the buffer it is
 /// received into is cut off, and the rest is dropped without notice; look with
-/// [`next_len`](Self::next_len) first where that matters. Nothing is lost
+/// [`try_next_len`](Self::try_next_len) first where that matters. Nothing is lost
 /// otherwise, reordered or doubled.
 ///
 /// The capacity counts payload bytes alone: 262144 datagrams of one byte fit into
@@ -125,7 +125,7 @@ impl Datagram {
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv).
-    pub fn next_len(&mut self) -> Result<usize> {
+    pub fn try_next_len(&mut self) -> Result<usize> {
         next_len(&mut self.receiving)
     }
 
@@ -274,11 +274,11 @@ impl OwnedRecvHalf {
         end_is_zero(self.half().attempt(|r| r.peek_datagram(buf)))
     }
 
-    /// As [`Datagram::next_len`].
+    /// As [`Datagram::try_next_len`].
     ///
     /// # Errors
     /// The same.
-    pub fn next_len(&mut self) -> Result<usize> {
+    pub fn try_next_len(&mut self) -> Result<usize> {
         next_len(self.half())
     }
 

@@ -19,7 +19,7 @@ use super::{Datagram, Stream};
 use crate::error::{Error, Result};
 use crate::layout::{FenceMode, Kind, Side, VERSION};
 use crate::sys::doorbell::{self, Doorbell};
-use crate::sys::region::Region;
+use crate::sys::region::{Region, Sender};
 use crate::sys::{fdpass, fork, membarrier};
 
 /// First eight bytes of the message.
@@ -122,17 +122,17 @@ pub(super) fn check(envelope: BorrowedFd<'_>, kind: Kind) -> Result<()> {
 }
 
 /// Takes an endpoint of this kind out of its envelope.
-fn claim(envelope: OwnedFd, kind: Kind) -> Result<Arc<Link>, ClaimError> {
+fn claim(envelope: OwnedFd, kind: Kind, sender: Sender) -> Result<Arc<Link>, ClaimError> {
     if let Err(error) = check(envelope.as_fd(), kind) {
         return Err(ClaimError::untouched(error, envelope));
     }
-    open(&envelope, kind).map_err(|error| ClaimError {
+    open(&envelope, kind, sender).map_err(|error| ClaimError {
         error,
         envelope: None,
     })
 }
 
-fn open(envelope: &OwnedFd, kind: Kind) -> Result<Arc<Link>> {
+fn open(envelope: &OwnedFd, kind: Kind, sender: Sender) -> Result<Arc<Link>> {
     let mut bytes = [0; MESSAGE_SIZE];
     let received = fdpass::receive(envelope.as_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT)
         .map_err(|e| Error::os("recvmsg", e))?;
@@ -144,7 +144,7 @@ fn open(envelope: &OwnedFd, kind: Kind) -> Result<Arc<Link>> {
     let [memfd, bell] = received.into_fds()?;
     let doorbell = Doorbell::attach(bell)?;
     fork::install();
-    let region = Region::attach(memfd)?;
+    let region = Region::attach(memfd, sender)?;
     let header = *region.header();
     if header.kind != message.kind || header.kind != kind {
         return Err(Error::WrongKind { found: header.kind });
@@ -160,7 +160,8 @@ fn open(envelope: &OwnedFd, kind: Kind) -> Result<Arc<Link>> {
 /// Why no endpoint could be taken out of a descriptor.
 ///
 /// As long as nothing was taken out, the descriptor is given back: nothing is lost
-/// by asking for a stream where a datagram endpoint is.
+/// by asking for a stream where a datagram endpoint is. Once it was opened, whatever
+/// fails then (no memory, no descriptors, fences refused) closes the endpoint.
 #[derive(Debug)]
 pub struct ClaimError {
     error: Error,
@@ -281,10 +282,30 @@ macro_rules! envelope_conversions {
             }
         }
 
+        impl $endpoint {
+            /// Takes an endpoint out of a descriptor as `try_from` does, but from a sender that
+            /// is trusted not to take the memory away again, and so on huge pages too.
+            ///
+            /// # Errors
+            /// As `try_from`, but for [`Error::HugePages`].
+            pub fn claim_trusted(envelope: OwnedFd) -> Result<Self, ClaimError> {
+                Self::claim(envelope, Sender::Trusted)
+            }
+
+            fn claim(envelope: OwnedFd, sender: Sender) -> Result<Self, ClaimError> {
+                let link = claim(envelope, $kind, sender)?;
+                Self::from_link(link).map_err(|error| ClaimError {
+                    error,
+                    envelope: None,
+                })
+            }
+        }
+
         /// Packs an endpoint into a descriptor; see `into_fd`.
         ///
         /// # Panics
-        /// Where `into_fd` returns an error.
+        /// Where `into_fd` returns an error: without descriptors left, or with so many
+        /// envelopes unclaimed that the kernel takes no more (half of `RLIMIT_NOFILE`).
         impl From<$endpoint> for OwnedFd {
             fn from(endpoint: $endpoint) -> Self {
                 match endpoint.into_fd() {
@@ -300,18 +321,15 @@ macro_rules! envelope_conversions {
         /// [`ClaimError`], which says what was wrong: [`Error::NotAnEndpoint`],
         /// [`Error::AlreadyClaimed`], [`Error::WrongKind`],
         /// [`Error::UnsupportedVersion`], [`Error::DescriptorCount`],
-        /// [`Error::MissingSeals`], [`Error::WrongMemorySize`], [`Error::BadHeader`],
+        /// [`Error::MissingSeals`], [`Error::WrongMemorySize`], [`Error::HugePages`],
+        /// [`Error::BadHeader`],
         /// [`Error::Protocol`], [`Error::FenceRefused`], [`Error::Os`]. Nothing stays
         /// open or mapped then.
         impl TryFrom<OwnedFd> for $endpoint {
             type Error = ClaimError;
 
             fn try_from(envelope: OwnedFd) -> Result<Self, ClaimError> {
-                let link = claim(envelope, $kind)?;
-                Self::from_link(link).map_err(|error| ClaimError {
-                    error,
-                    envelope: None,
-                })
+                Self::claim(envelope, Sender::Stranger)
             }
         }
     };

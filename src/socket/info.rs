@@ -7,8 +7,8 @@ use crate::mem::Role;
 /// The state of an endpoint at one moment.
 ///
 /// The figures of the two directions are read one after the other while the peer
-/// goes on, so they need not belong to the same instant. The peer's part of them
-/// is its own word: fiction, if the peer is hostile, within the bounds given here.
+/// goes on, so they need not belong to the same instant. They are read from memory that
+/// the peer can write: fiction, if it is hostile, within the bounds given here.
 /// Made without a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,7 +26,7 @@ pub struct Info {
     pub total_read: u64,
     /// Payload bytes written by this end since the pair was made.
     pub total_written: u64,
-    /// Identity of this endpoint: unique while the system is up.
+    /// Identity of this endpoint: for all practical purposes unique while the system is up.
     pub koid: u64,
     /// Identity of the other endpoint.
     pub peer_koid: u64,

@@ -20,7 +20,7 @@ use crate::mem::Role;
 /// Made in pairs. Each direction is a ring of fixed capacity: a writer that finds
 /// it full waits (or is told [`Error::WouldBlock`]), a reader that finds it empty
 /// too. Boundaries between writes are not kept; reads and writes may be partial.
-/// Nothing is allocated after creation.
+/// Reading and writing allocate nothing.
 ///
 /// An endpoint has one owner: it cannot be cloned, and reading and writing take
 /// `&mut self`. To read and write from two threads, [split](Self::into_split) it.
@@ -29,7 +29,8 @@ use crate::mem::Role;
 ///
 /// When the other endpoint is dropped or its process ends in any way, what it had
 /// written can still be read; then reads return 0 and writes fail with
-/// [`Error::PeerClosed`]. Blocked calls return at once.
+/// [`Error::PeerClosed`]. Blocked calls return at once. (Calls that never block may take
+/// a while to learn that a peer was killed; see the [crate's documentation](crate).)
 ///
 /// Like a Zircon socket in stream mode (`zx_socket_create`).
 ///
@@ -161,6 +162,10 @@ impl Stream {
 
     /// Reads like [`try_read`](Self::try_read), but leaves the bytes queued.
     /// `ZX_SOCKET_PEEK`.
+    ///
+    /// To get more than is queued, wait with [`wait_readable`](Self::wait_readable) rather
+    /// than peek again and again: a writer that blocks on a ring that is nearly full goes on
+    /// when a quarter of it is free, or when the reader waits.
     ///
     /// # Errors
     /// As [`try_read`](Self::try_read).

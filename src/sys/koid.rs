@@ -1,4 +1,5 @@
-//! Identities of endpoints: unique while the system is up, and rising.
+//! Identities of endpoints: rising, and for all practical purposes unique while the
+//! system is up.
 //!
 //! Zircon's kernel counts. Nobody can count for all processes of a Linux system
 //! without a shared file, so the identity is the time since boot in units of

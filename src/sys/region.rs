@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::fstat;
+use nix::sys::statfs::fstatfs;
 use nix::unistd::ftruncate;
 
 use crate::error::{Error, Result, errno_of};
@@ -22,6 +23,15 @@ pub(crate) struct Wishes {
     pub(crate) prefault: bool,
     /// Pages are locked in memory.
     pub(crate) lock: bool,
+}
+
+/// Who has sent a memfd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// Anybody.
+    Stranger,
+    /// Somebody who would not have pages vanish under us.
+    Trusted,
 }
 
 /// A mapped memfd whose size nobody can change.
@@ -60,9 +70,10 @@ impl Region {
     /// Maps a memfd that somebody sent, if it is what it must be.
     ///
     /// # Errors
-    /// [`Error::MissingSeals`], [`Error::WrongMemorySize`], and whatever
+    /// [`Error::MissingSeals`], [`Error::WrongMemorySize`], [`Error::HugePages`] from a
+    /// stranger, and whatever
     /// [`Header::parse`] reports. Nothing was mapped then.
-    pub(crate) fn attach(memfd: OwnedFd) -> Result<Self> {
+    pub(crate) fn attach(memfd: OwnedFd, sender: Sender) -> Result<Self> {
         check_seals(&memfd)?;
         // The size is final now. Every field is copied out before it is checked.
         let found = fstat(&memfd).map_err(|e| Error::os("fstat", e))?.st_size as u64;
@@ -79,6 +90,9 @@ impl Region {
         let expected = header.total_size() as u64;
         if found != expected {
             return Err(Error::WrongMemorySize { expected, found });
+        }
+        if sender == Sender::Stranger && is_huge(&memfd)? {
+            return Err(Error::HugePages);
         }
         Self::map(memfd, header)
     }
@@ -163,6 +177,13 @@ fn reserve(memfd: &OwnedFd, len: libc::off_t) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a memfd is on huge pages, by its own word and not by the header's.
+fn is_huge(memfd: &OwnedFd) -> Result<bool> {
+    // Not by its block size: that may be large with ordinary pages too.
+    let system = fstatfs(memfd).map_err(|e| Error::os("fstatfs", e))?;
+    Ok(system.filesystem_type().0 == libc::HUGETLBFS_MAGIC)
 }
 
 /// Whether nobody can change the size any more.

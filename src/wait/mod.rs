@@ -155,6 +155,7 @@ fn arm<M: Memory>(mem: &M, arming: Arming) -> Result<u32> {
     };
     mem.store64(want, least, Site::SetWant);
     let before = mem.set32(word, arming.how, Site::Arm);
+    // ORDERING(arm-then-check): heavy; pairs with the light fence in `is_awaited`.
     mem.heavy_fence(Fence::ArmThenCheck)?;
     Ok(before | arming.how)
 }
@@ -166,6 +167,7 @@ fn disarm<M: Memory>(mem: &M, arming: Arming) {
 /// Whether anybody waits at `role`'s end for what was just published.
 #[inline(always)]
 pub(crate) fn is_awaited<M: Memory>(mem: &M, role: Role) -> bool {
+    // ORDERING(arm-then-check): light; pairs with the heavy fence in `arm`.
     mem.light_fence(Fence::PublishThenLook);
     mem.load32(role.waiter(), Site::LookForWaiter) != 0
 }

@@ -3,7 +3,7 @@
 //! A sleep and a wake-up across CPUs cost tens of microseconds, a look costs
 //! tens of nanoseconds. So a waiter looks a number of times before it sleeps.
 //! The number is learned from the recent waits: one that ended while looking
-//! allows the next twice what it took; one that ended in a sleep takes a
+//! allows the next at least twice what it took; one that ended in a sleep takes a
 //! quarter away. A peer that answers promptly keeps it high. A peer that
 //! is idle, or that cannot run because we keep its CPU busy, brings it to
 //! nothing; then every so often one wait tries a few looks, to notice a change.

@@ -25,6 +25,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("no_descriptors_for_envelope", no_descriptors_for_envelope),
     ("no_descriptors_for_claim", no_descriptors_for_claim),
     ("no_descriptors_for_watcher", no_descriptors_for_watcher),
+    ("no_descriptors_at_all", no_descriptors_at_all),
     ("no_pages", no_pages),
     ("no_address_space", no_address_space),
     ("no_memfd", no_memfd),
@@ -266,6 +267,35 @@ fn first_sleep_without_descriptors_left_is_an_error_and_loses_nothing() {
 }
 
 // Memory.
+
+/// A sandbox that allows no descriptor from here on, as `poll(2)` notices and no other
+/// call on descriptors that are open. Twice, since what is under way goes on.
+fn no_descriptors_at_all(_: &Control) {
+    let mut pairs = [(); 3].map(|()| {
+        let (mut a, b) = Stream::pair().expect("a pair");
+        let soon = std::time::Instant::now() + std::time::Duration::from_millis(1);
+        assert_eq!(a.wait_readable(1, Some(soon)), Err(Error::TimedOut));
+        (a, b.into_fd().expect("packed"))
+    });
+    let (a, b) = Stream::pair().expect("a pair");
+    let unwatched = (a, b.into_fd().expect("packed"));
+    setrlimit(Resource::RLIMIT_NOFILE, 0, 0).expect("less is always allowed");
+    let tries = pairs.each_mut().map(|(a, _)| a.try_read(&mut [0]));
+    assert_eq!(tries, [Err(Error::WouldBlock); 3]);
+    for (mut a, envelope) in pairs {
+        let reader = std::thread::spawn(move || a.read(&mut [0]).expect("an end"));
+        drop(envelope);
+        assert_eq!(reader.join().expect("the reader ends"), 0);
+    }
+    let (mut a, envelope) = unwatched;
+    drop(envelope);
+    while a.try_read(&mut [0]) == Err(Error::WouldBlock) {}
+}
+
+#[test]
+fn hang_up_is_noticed_by_a_process_that_may_open_nothing() {
+    run("no_descriptors_at_all");
+}
 
 fn no_pages(_: &Control) {
     refuse_call(libc::SYS_fallocate, libc::ENOSPC);
