@@ -24,6 +24,11 @@ pub enum Error {
     PeerClosed,
     /// Writing in this direction was shut down, by either end.
     WriteDisabled,
+    /// Writing cannot be enabled again before the other end has read everything that was
+    /// written before it was disabled.
+    UnreadData,
+    /// Signals that are not the user's were to be set or cleared.
+    NotUserSignals,
     /// A datagram, a reservation or a threshold is larger than the capacity.
     TooLarge {
         /// What was asked for, in bytes.
@@ -57,6 +62,9 @@ pub enum Error {
         /// The kind that the descriptor holds.
         found: Kind,
     },
+    /// The endpoint was sent without some of the rights that this type takes for
+    /// granted; see [`zx::handle_from_fd`](crate::zx::handle_from_fd).
+    MissingRights,
     /// The endpoint was made by a version with another memory layout.
     UnsupportedVersion {
         /// The layout version that was found.
@@ -145,9 +153,12 @@ impl Error {
             Self::WouldBlock => K::WouldBlock,
             Self::TimedOut => K::TimedOut,
             Self::PeerClosed | Self::WriteDisabled => K::BrokenPipe,
-            Self::TooLarge { .. } | Self::InvalidCapacity { .. } | Self::ZeroTimeout => {
-                K::InvalidInput
-            }
+            Self::UnreadData => K::ResourceBusy,
+            Self::MissingRights => K::PermissionDenied,
+            Self::TooLarge { .. }
+            | Self::InvalidCapacity { .. }
+            | Self::ZeroTimeout
+            | Self::NotUserSignals => K::InvalidInput,
             Self::NoMemory => K::OutOfMemory,
             Self::FenceRefused => K::Unsupported,
             Self::NotInherited => K::NotFound,
@@ -173,6 +184,15 @@ impl fmt::Display for Error {
             Self::TimedOut => f.write_str("the deadline passed"),
             Self::PeerClosed => f.write_str("the other endpoint is closed"),
             Self::WriteDisabled => f.write_str("writing in this direction was shut down"),
+            Self::UnreadData => {
+                f.write_str("writing can be enabled again once everything was read")
+            }
+            Self::NotUserSignals => {
+                f.write_str("only user signals can be set and cleared; the others follow the state")
+            }
+            Self::MissingRights => f.write_str(
+                "the endpoint was sent with fewer rights than a Rust endpoint has; take it as a zx handle",
+            ),
             Self::TooLarge {
                 requested,
                 capacity,

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// not text.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"zocket\xA7\x02");
 /// Layout version; any change of this module that moves or adds a word raises it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Smallest capacity of a direction, in bytes.
 pub const MIN_CAPACITY: usize = 4 << 10;
@@ -33,8 +33,8 @@ pub const HEADER_SIZE: usize = 64;
 pub(crate) const LINE: usize = 128;
 /// Where the block of the first direction begins.
 pub(crate) const DIRECTIONS: usize = LINE;
-/// Bytes of the block of one direction: five lines, see `word`.
-pub const DIRECTION_SIZE: usize = 5 * LINE;
+/// Bytes of the block of one direction: six lines, see `word`.
+pub const DIRECTION_SIZE: usize = 6 * LINE;
 
 /// log2 of an ordinary page.
 pub const PAGE_SHIFT: u32 = 12;
@@ -58,12 +58,14 @@ pub(crate) mod word {
     pub(crate) const HEAD_CURSOR: usize = LINE + 8;
 
     // The consumer control line: read by the producer on every write.
-    /// `u32`: consumer closed, writes disabled.
+    /// `u32`: consumer closed, and how often writing was disabled and enabled.
     pub(crate) const CONSUMER_FLAGS: usize = 2 * LINE;
     /// `u32`: how the consumer waits; its futex.
     pub(crate) const CONSUMER_WAITER: usize = 2 * LINE + 4;
     /// `u64`: how many queued bytes the consumer waits for.
     pub(crate) const CONSUMER_WANT: usize = 2 * LINE + 8;
+    /// `u64`: how many queued bytes concern those who wait for signals of the consumer.
+    pub(crate) const CONSUMER_EVENT_WANT: usize = 2 * LINE + 16;
 
     // The producer control line: read by the consumer on every read.
     /// `u32`: producer closed.
@@ -72,10 +74,22 @@ pub(crate) mod word {
     pub(crate) const PRODUCER_WAITER: usize = 3 * LINE + 4;
     /// `u64`: how many free bytes the producer waits for.
     pub(crate) const PRODUCER_WANT: usize = 3 * LINE + 8;
+    /// `u64`: how many free bytes concern those who wait for signals of the producer.
+    pub(crate) const PRODUCER_EVENT_WANT: usize = 3 * LINE + 16;
 
     // The producer-private line: read by the consumer only to confirm an end.
     /// `u32`: a write is in progress.
     pub(crate) const WRITING: usize = 4 * LINE;
+
+    // The line of the endpoint that consumes: what it stores about itself as a whole.
+    /// `u32`: counts what those who wait for signals should look at; their futex.
+    pub(crate) const EVENTS: usize = 5 * LINE;
+    /// `u64`: stored signals, and which of them went on.
+    pub(crate) const SIGNALS: usize = 5 * LINE + 8;
+    /// `u64`: the read threshold, 0 is none.
+    pub(crate) const READ_THRESHOLD: usize = 5 * LINE + 16;
+    /// `u64`: the write threshold (for the other direction), 0 is none.
+    pub(crate) const WRITE_THRESHOLD: usize = 5 * LINE + 24;
 }
 
 const _: () = {
@@ -89,8 +103,14 @@ const _: () = {
     assert!(word::PRODUCER_FLAGS.is_multiple_of(LINE));
     assert!(word::PRODUCER_WAITER == word::PRODUCER_FLAGS + 4);
     assert!(word::PRODUCER_WANT == word::PRODUCER_FLAGS + 8);
+    assert!(word::CONSUMER_EVENT_WANT == word::CONSUMER_FLAGS + 16);
+    assert!(word::PRODUCER_EVENT_WANT == word::PRODUCER_FLAGS + 16);
     assert!(word::WRITING.is_multiple_of(LINE));
-    assert!(word::WRITING + LINE == DIRECTION_SIZE);
+    assert!(word::EVENTS == word::WRITING + LINE);
+    assert!(word::SIGNALS == word::EVENTS + 8);
+    assert!(word::READ_THRESHOLD == word::EVENTS + 16);
+    assert!(word::WRITE_THRESHOLD == word::EVENTS + 24);
+    assert!(word::EVENTS + LINE == DIRECTION_SIZE);
     assert!(DEFAULT_CAPACITY.is_multiple_of(1 << PAGE_SHIFT));
 };
 

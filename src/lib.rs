@@ -84,18 +84,24 @@ mod endpoint;
 mod error;
 mod layout;
 mod mem;
+mod observe;
+mod port;
 mod ring;
+mod signals;
 mod socket;
 mod sys;
 mod wait;
+pub mod zx;
 
 pub use error::{Error, Result, Violation};
 pub use layout::{FenceMode, Kind, MAX_CAPACITY, MIN_CAPACITY};
 pub use mem::{SharedSlice, SharedSliceMut};
+pub use port::{Endpoint, Packet, Port, Trigger};
+pub use signals::{Disposition, Signals};
 pub use socket::{
     Builder, ClaimError, Datagram, FencePolicy, Info, OwnedReadHalf, OwnedRecvHalf, OwnedSendHalf,
     OwnedWriteHalf, ReadChunk, Readiness, Reservation, ReuniteError, Stream, TransferError,
-    process,
+    WaitItem, Waitable, process, wait_many,
 };
 
 /// The protocol, generic over its memory: for this project's own model checks and
@@ -103,12 +109,13 @@ pub use socket::{
 #[doc(hidden)]
 pub mod protocol {
     pub use crate::endpoint::{
-        End, Fill, Grant, Reader, Writer, close, disable, fill, hang_up, is_closed, take_over,
+        End, Fill, Grant, Reader, Writer, close, disable, events, fill, hang_up, is_closed,
+        set_disposition, signals, take_over,
     };
     pub use crate::layout::{
         DIRECTION_SIZE, HEADER_SIZE, Header, MAGIC, PAGE_SHIFT, Side, VERSION,
     };
-    pub use crate::mem::{Fence, Memory, Role, Site, Step, Word32, Word64, flags, waiter};
+    pub use crate::mem::{Fence, Memory, Role, Site, Step, Word32, Word64, flags, stored, waiter};
     pub use crate::ring::{Consumer, Producer, Record, record};
     pub use crate::wait::{Arming, Condition, Deadline, Notify, Park, Spinner, Wake, block};
 }

@@ -205,7 +205,9 @@ fn message_that_is_no_endpoints_is_refused() {
         assert_eq!(altered(12, 2), (Error::BadHeader("kind"), true));
         assert_eq!(altered(15, 1), (Error::BadHeader("kind"), true));
         assert_eq!(altered(16, 2), (Error::BadHeader("side"), true));
-        assert_eq!(altered(20, 0), (Error::BadHeader("rights"), true));
+        // A bit that is no right; and rights that exclude what every Rust endpoint can do.
+        assert_eq!(altered(21, 0xFF), (Error::BadHeader("rights"), true));
+        assert_eq!(altered(20, 0), (Error::MissingRights, true));
 
         for len in 1..parts.message.len() {
             let short = envelope(&parts.message[..len], &fds);
@@ -542,7 +544,7 @@ fn memory_with_one_header_field_altered_is_refused() {
         let cases: [(usize, &[u8], Error); 17] = [
             (0, &[0], Error::NotAnEndpoint),
             (7, &[0], Error::NotAnEndpoint),
-            (8, &[2], Error::UnsupportedVersion { found: 2 }),
+            (8, &[1], Error::UnsupportedVersion { found: 1 }),
             (8, &[0], Error::UnsupportedVersion { found: 0 }),
             (12, &[2], bad("kind")),
             (16, &0u64.to_le_bytes(), bad("capacity")),

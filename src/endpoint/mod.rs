@@ -18,6 +18,10 @@
 //! the producer looks at the flags again before it decides that nobody is to be
 //! woken.
 //!
+//! Writing can be enabled again once everything was read, by either end. The flags count how
+//! often that happened, so a consumer that has seen the end knows whether the end that
+//! it saw still is one.
+//!
 //! # Closing
 //!
 //! A closed bit is set with Release after the last publication; who sees it
@@ -26,10 +30,14 @@
 //! way to be closed, not two.
 
 mod datagram;
+mod disposition;
+pub mod events;
 mod reader;
+pub mod signals;
 mod stream;
 mod writer;
 
+pub use disposition::{disable, set_disposition};
 pub use reader::{End, Reader};
 pub use writer::{Grant, Writer};
 
@@ -43,7 +51,7 @@ pub fn close<M: Notify>(outgoing: &M, incoming: &M) {
     close_end(incoming, Role::Consumer);
     for (mem, role) in [(outgoing, Role::Consumer), (incoming, Role::Producer)] {
         if mem.performs(Step::WakeAfterClose) && wait::is_awaited(mem, role) {
-            wait::wake_peer(mem, role);
+            wait::wake_peer(mem, role, u32::MAX);
         }
     }
 }
@@ -61,27 +69,14 @@ pub fn hang_up<M: Memory>(outgoing: &M, incoming: &M) {
             wait::wake_own(mem, role);
         }
     }
+    if incoming.performs(Step::WakeAfterClose) {
+        events::alert_own(incoming);
+    }
 }
 
 fn close_end<M: Memory>(mem: &M, role: Role) {
     // ORDERING(closed): Release; pairs with the Acquire in `Reader::end`.
     mem.set32(role.flags(), flags::CLOSED, Site::Close);
-}
-
-/// Disables writing in one direction, for good, and wakes both its ends.
-/// `caller` is the end that the caller holds.
-pub fn disable<M: Notify>(mem: &M, caller: Role) {
-    // ORDERING: Relaxed; the consumer's fence and the mark decide, see above.
-    mem.set32(Word32::ConsumerFlags, flags::WRITE_DISABLED, Site::Disable);
-    if !mem.performs(Step::WakeAfterDisable) {
-        return;
-    }
-    if wait::is_awaited(mem, caller.peer()) {
-        wait::wake_peer(mem, caller.peer());
-    }
-    if wait::is_awaited(mem, caller) {
-        wait::wake_own(mem, caller);
-    }
 }
 
 /// Forgets how the former owner of an endpoint waited, and that it may have
@@ -90,6 +85,8 @@ pub fn take_over<M: Memory>(outgoing: &M, incoming: &M) {
     for (mem, role) in [(outgoing, Role::Producer), (incoming, Role::Consumer)] {
         mem.store32(role.waiter(), 0, Site::Disarm);
     }
+    // What went on before nobody here waits for.
+    signals::take_stored(incoming, &signals::State::load(outgoing, incoming, 0));
     // ORDERING(write-in-progress): Release; pairs with the Acquire in the consumer's look.
     outgoing.store32(Word32::Writing, 0, Site::EndWrite);
 }

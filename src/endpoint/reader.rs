@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::layout::Kind;
-use crate::mem::{Fence, Role, Site, Step, Word32, Word64, flags, waiter};
+use crate::mem::{Fence, Role, Site, Step, Word32, flags, waiter};
 use crate::ring::Consumer;
 use crate::wait::{self, Arming, Condition, Deadline, Park, Spinner};
 
@@ -29,9 +29,10 @@ impl End {
 #[derive(Debug)]
 pub struct Reader<M> {
     pub(super) ring: Consumer<M>,
-    /// Once the end is here it stays, whatever the peer's memory says: a refused
-    /// write that comes later sets its mark for a moment like any other.
-    end: Option<End>,
+    /// Once the end is here it stays, whatever the mark says: a refused write that
+    /// comes later sets its mark for a moment like any other. With the flags that
+    /// it was seen under, since writing can be enabled again.
+    end: Option<(End, u32)>,
 }
 
 impl<M: Park> Reader<M> {
@@ -92,13 +93,36 @@ impl<M: Park> Reader<M> {
 
     #[inline]
     fn refresh(&mut self) -> Result<u64> {
-        let queued = if self.end.is_some() {
+        let queued = if self.has_ended() {
             // The tail was read after the end was certain: this is all there is.
             self.ring.seen()
         } else {
             self.ring.refresh()
         };
         queued.map_err(Error::Protocol)
+    }
+
+    /// Whether the end is here and writing was not enabled since.
+    #[inline]
+    fn has_ended(&mut self) -> bool {
+        match self.end {
+            None => false,
+            Some((End::PeerClosed, _)) => true,
+            Some((End::WriteDisabled, seen)) => {
+                if self.mem().performs(Step::CheckEnabled) && seen != self.disposition() {
+                    self.end = None;
+                }
+                self.end.is_some()
+            }
+        }
+    }
+
+    /// The count of how often writing was disabled and enabled.
+    fn disposition(&self) -> u32 {
+        // ORDERING: Relaxed; the fence and the mark decide about bytes, see the module.
+        self.mem()
+            .load32(Word32::ConsumerFlags, Site::ObserveDisabled)
+            & !flags::CLOSED
     }
 
     #[cold]
@@ -117,8 +141,8 @@ impl<M: Park> Reader<M> {
     /// # Errors
     /// [`Error::Protocol`] if the tail is impossible, or what the fence reports.
     pub fn end(&mut self) -> Result<Option<End>> {
-        if self.end == Some(End::PeerClosed) {
-            return Ok(self.end);
+        if let Some((End::PeerClosed, _)) = self.end {
+            return Ok(Some(End::PeerClosed));
         }
         let mem = self.ring.mem();
         // ORDERING(closed): Acquire; pairs with the Release in `close_end`: the
@@ -127,21 +151,21 @@ impl<M: Park> Reader<M> {
             if mem.performs(Step::CheckTailAfterClosed) {
                 self.refresh()?;
             }
-            self.end = Some(End::PeerClosed);
-            return Ok(self.end);
+            self.end = Some((End::PeerClosed, 0));
+            return Ok(Some(End::PeerClosed));
         }
-        if self.end.is_some() {
-            return Ok(self.end);
+        if self.has_ended() {
+            return Ok(Some(End::WriteDisabled));
         }
-        let disabled = mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled);
-        if disabled & flags::WRITE_DISABLED == 0 || !self.no_write_in_progress()? {
+        let disposition = self.disposition();
+        if disposition & flags::WRITE_DISABLED == 0 || !self.no_write_in_progress()? {
             return Ok(None);
         }
         if self.ring.mem().performs(Step::CheckTailAfterMark) {
             self.refresh()?;
         }
-        self.end = Some(End::WriteDisabled);
-        Ok(self.end)
+        self.end = Some((End::WriteDisabled, disposition));
+        Ok(Some(End::WriteDisabled))
     }
 
     /// Having seen that writing is disabled: whether the last write that was let
@@ -170,13 +194,10 @@ impl<M: Park> Reader<M> {
     /// Wakes the producer if the space that it waits for is there.
     #[cold]
     fn wake_producer(&mut self) {
-        let want = self.mem().load64(Word64::ProducerWant, Site::ReadWant);
         // A violation shows at the next read; waking for nothing does no harm.
         let queued = self.refresh().unwrap_or(0);
-        let reached = self.ring.capacity() - queued >= want;
-        if reached || !self.mem().performs(Step::CheckWant) {
-            wait::wake_peer(self.mem(), Role::Producer);
-        }
+        let free = self.ring.capacity() - queued;
+        wait::wake_satisfied(self.mem(), Role::Producer, free, false);
     }
 
     /// Blocks until `least` payload bytes are queued, or no more will be.
@@ -248,11 +269,8 @@ impl<M: Park> Condition for Data<'_, M> {
 
     /// A producer that sleeps on a preference must not wait for us to read.
     fn before_sleep(&mut self) {
-        let mem = self.reader.mem();
-        let bits = mem.load32(Word32::ProducerWaiter, Site::LookForWaiter);
-        let space = self.reader.ring.queued() < self.reader.ring.capacity();
-        if bits & waiter::SOFT != 0 && space && mem.performs(Step::RelieveSoftWaiter) {
-            wait::wake_peer(mem, Role::Producer);
+        if self.reader.ring.queued() < self.reader.ring.capacity() {
+            wait::relieve(self.reader.mem());
         }
     }
 }

@@ -33,6 +33,11 @@ impl<M: Park> Writer<M> {
         self.ring.capacity()
     }
 
+    /// Free payload bytes as last seen; there may be more.
+    pub fn free(&self) -> u64 {
+        self.ring.free()
+    }
+
     /// Payload bytes ever published.
     pub fn total(&self) -> u64 {
         self.ring.total()
@@ -61,7 +66,7 @@ impl<M: Park> Writer<M> {
             len: (most as u64).min(free) as usize,
             writer: self,
         };
-        match flags {
+        match flags & flags::REFUSED {
             0 => Ok(grant),
             flags => Err(grant.refuse(flags)),
         }
@@ -109,7 +114,7 @@ impl<M: Park> Writer<M> {
     /// # Errors
     /// [`Error::PeerClosed`], else [`Error::WriteDisabled`].
     pub fn check(&self) -> Result<()> {
-        match self.mem().load32(Word32::ConsumerFlags, Site::CheckFlags) {
+        match self.mem().load32(Word32::ConsumerFlags, Site::CheckFlags) & flags::REFUSED {
             0 => Ok(()),
             flags => Err(refusal(flags)),
         }
@@ -129,16 +134,13 @@ impl<M: Park> Writer<M> {
     /// Wakes the consumer if what it waits for is there, or will never come.
     #[cold]
     fn wake_consumer(&mut self) {
-        let want = self.mem().load64(Word64::ConsumerWant, Site::ReadWant);
         // A violation shows at the next write; waking for nothing does no harm.
         let free = self.ring.refresh().unwrap_or(0);
-        let reached = self.ring.capacity() - free >= want;
+        let queued = self.ring.capacity() - free;
         let last = self.mem().performs(Step::WakeAfterDisabledWrite)
             && self.mem().load32(Word32::ConsumerFlags, Site::CheckFlags) & flags::WRITE_DISABLED
                 != 0;
-        if reached || last || !self.mem().performs(Step::CheckWant) {
-            wait::wake_peer(self.mem(), Role::Consumer);
-        }
+        wait::wake_satisfied(self.mem(), Role::Consumer, queued, last);
     }
 
     /// Blocks until `least` payload bytes are free, or writing is over.
@@ -227,7 +229,7 @@ fn refusal(flags: u32) -> Error {
     if flags & flags::CLOSED != 0 {
         Error::PeerClosed
     } else {
-        // The only other bit; an enemy's unknown bits count as it.
+        // The only other bit.
         Error::WriteDisabled
     }
 }
@@ -257,11 +259,15 @@ impl<M: Park> Condition for Space<'_, M> {
 impl<M: Park> Space<'_, M> {
     /// Whether the consumer waits as well: then there will be no more space.
     fn consumer_waits(&self) -> bool {
-        self.mem().performs(Step::RelieveSoftWaiter)
-            && self
-                .mem()
-                .load32(Word32::ConsumerWaiter, Site::LookForWaiter)
-                != 0
+        let mem = self.mem();
+        if !mem.performs(Step::RelieveSoftWaiter) {
+            return false;
+        }
+        let bits = mem.load32(Word32::ConsumerWaiter, Site::LookForWaiter);
+        let for_signals = bits & waiter::EVENTS != 0
+            // Of the bytes queued, or of none at all.
+            && mem.load64(Word64::ConsumerEventWant, Site::ReadWant) <= self.writer.capacity();
+        bits & waiter::BYTES != 0 || for_signals
     }
 }
 

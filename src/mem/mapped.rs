@@ -139,6 +139,20 @@ impl Memory for Mapped {
         self.word32(word).swap(value, site.ordering())
     }
 
+    fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32> {
+        self.word32(word)
+            .compare_exchange(current, new, site.ordering(), Ordering::Relaxed)
+    }
+
+    fn exchange64(&self, word: Word64, current: u64, new: u64, site: Site) -> Result<u64, u64> {
+        self.word64(word)
+            .compare_exchange(current, new, site.ordering(), Ordering::Relaxed)
+    }
+
+    fn raise32(&self, word: Word32, site: Site) {
+        self.word32(word).fetch_add(1, site.ordering());
+    }
+
     fn set32(&self, word: Word32, bits: u32, site: Site) -> u32 {
         self.word32(word).fetch_or(bits, site.ordering())
     }

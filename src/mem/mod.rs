@@ -42,6 +42,19 @@ pub enum Word64 {
     ConsumerWant,
     /// How many free bytes the producer waits for.
     ProducerWant,
+    /// From how many queued bytes on those who wait for signals of the consuming
+    /// endpoint should look.
+    ConsumerEventWant,
+    /// From how many free bytes on those who wait for signals of the producing
+    /// endpoint should look.
+    ProducerEventWant,
+    /// The [`stored`] signals of the consuming endpoint, set by either side.
+    Signals,
+    /// The read threshold of the consuming endpoint, written by itself.
+    ReadThreshold,
+    /// The write threshold of the consuming endpoint, written by itself. It concerns
+    /// the other direction, the one that this endpoint produces.
+    WriteThreshold,
 }
 
 impl Word64 {
@@ -55,6 +68,11 @@ impl Word64 {
             Self::HeadCursor => word::HEAD_CURSOR,
             Self::ConsumerWant => word::CONSUMER_WANT,
             Self::ProducerWant => word::PRODUCER_WANT,
+            Self::ConsumerEventWant => word::CONSUMER_EVENT_WANT,
+            Self::ProducerEventWant => word::PRODUCER_EVENT_WANT,
+            Self::Signals => word::SIGNALS,
+            Self::ReadThreshold => word::READ_THRESHOLD,
+            Self::WriteThreshold => word::WRITE_THRESHOLD,
         }
     }
 }
@@ -72,6 +90,8 @@ pub enum Word32 {
     ProducerWaiter,
     /// 1 while the producer is between its check of the flags and its publication.
     Writing,
+    /// Counts what concerns those who wait for signals of the consuming endpoint; their futex.
+    Events,
 }
 
 impl Word32 {
@@ -84,6 +104,7 @@ impl Word32 {
             Self::ProducerFlags => word::PRODUCER_FLAGS,
             Self::ProducerWaiter => word::PRODUCER_WAITER,
             Self::Writing => word::WRITING,
+            Self::Events => word::EVENTS,
         }
     }
 }
@@ -94,7 +115,22 @@ pub mod flags {
     pub const CLOSED: u32 = 1;
     /// Writing in this direction is disabled. Only in the consumer's flags,
     /// because the producer reads those on every write.
+    ///
+    /// This bit and those above it are a count: disabling adds one to an even
+    /// count, enabling adds one to an odd one. So whoever remembers the word can tell not
+    /// only what holds, but what has happened since.
     pub const WRITE_DISABLED: u32 = 2;
+    /// Either of the two, which a producer must see off.
+    pub const REFUSED: u32 = CLOSED | WRITE_DISABLED;
+}
+
+/// Parts of [`Word64::Signals`].
+pub mod stored {
+    /// The signals that are on.
+    pub const ON: u64 = u32::MAX as u64;
+    /// How far above its own bit a signal has one that says: it went on since
+    /// somebody of the endpoint's process looked, and perhaps off again.
+    pub const RISEN_SHIFT: u32 = u32::BITS;
 }
 
 /// Bits of [`Word32::ConsumerWaiter`] and [`Word32::ProducerWaiter`].
@@ -106,6 +142,17 @@ pub mod waiter {
     /// The want is a preference: with fewer bytes the waiter can go on too,
     /// and must be let go on rather than have both sides asleep.
     pub const SOFT: u32 = 4;
+    /// Threads wait for signals of this endpoint, on the futex in
+    /// [`Word32::Events`](super::Word32::Events). In the consumer's word whatever they wait for, in
+    /// the producer's if space concerns them. Comes with a want of its own.
+    pub const EVENT: u32 = 8;
+    /// Somebody who waits for signals wants a byte through the doorbell.
+    pub const EVENT_BELL: u32 = 16;
+
+    /// The bits of whoever waits for bytes.
+    pub const BYTES: u32 = FUTEX | DOORBELL | SOFT;
+    /// The bits of those who wait for signals.
+    pub const EVENTS: u32 = EVENT | EVENT_BELL;
 }
 
 /// The two ends of one direction.
@@ -124,6 +171,15 @@ impl Role {
         match self {
             Self::Producer => Word32::ProducerWaiter,
             Self::Consumer => Word32::ConsumerWaiter,
+        }
+    }
+
+    /// The word in which this end says from how many bytes on signals may change.
+    #[inline(always)]
+    pub const fn event_want(self) -> Word64 {
+        match self {
+            Self::Producer => Word64::ProducerEventWant,
+            Self::Consumer => Word64::ConsumerEventWant,
         }
     }
 
@@ -189,9 +245,9 @@ pub enum Site {
     Close,
     /// closed: the consumer looks for the producer's closed bit. Acquire.
     ObserveClosed,
-    /// Either side disables writing. Relaxed: [`Fence::DisableThenCheckMark`]
+    /// Either side disables or enables writing. Relaxed: [`Fence::DisableThenCheckMark`]
     /// and the mark do the rest.
-    Disable,
+    SetDisposition,
     /// The consumer looks whether writing is disabled. Relaxed, as above.
     ObserveDisabled,
     /// The waiter says what it waits for. Relaxed: before [`Site::Arm`] and
@@ -211,6 +267,18 @@ pub enum Site {
     /// The waker takes the waiter's bits. Relaxed: the futex and the doorbell
     /// carry no data, the woken side looks at tail, head and flags again.
     TakeWaiter,
+    /// signals-stored: signals of an endpoint are set or cleared, or their rises taken.
+    /// Release: whoever sees a signal sees what was done before it was set; Acquire, since
+    /// what is replaced may have been stored after it was last looked at.
+    StoreSignals,
+    /// signals-stored: the signals of an endpoint are looked at. Acquire.
+    ObserveSignals,
+    /// Those who wait for signals note how many events there were, before they arm; a
+    /// waker raises the number. Relaxed: the futex compares it, and carries no data.
+    CountEvents,
+    /// An endpoint's own thresholds. Relaxed: nobody else reads them, and its threads
+    /// agree under a lock of their own.
+    Threshold,
     /// Statistics. Relaxed.
     Inspect,
 }
@@ -220,16 +288,20 @@ impl Site {
     #[inline(always)]
     pub const fn ordering(self) -> Ordering {
         match self {
-            Self::PublishTail | Self::PublishHead | Self::EndWrite | Self::Close => {
-                Ordering::Release
-            }
-            Self::ObserveTail | Self::ObserveHead | Self::ObserveWrite | Self::ObserveClosed => {
-                Ordering::Acquire
-            }
+            Self::PublishTail
+            | Self::PublishHead
+            | Self::EndWrite
+            | Self::Close => Ordering::Release,
+            Self::StoreSignals => Ordering::AcqRel,
+            Self::ObserveTail
+            | Self::ObserveHead
+            | Self::ObserveWrite
+            | Self::ObserveClosed
+            | Self::ObserveSignals => Ordering::Acquire,
             Self::Cursor
             | Self::BeginWrite
             | Self::CheckFlags
-            | Self::Disable
+            | Self::SetDisposition
             | Self::ObserveDisabled
             | Self::SetWant
             | Self::ReadWant
@@ -237,6 +309,8 @@ impl Site {
             | Self::Disarm
             | Self::LookForWaiter
             | Self::TakeWaiter
+            | Self::CountEvents
+            | Self::Threshold
             | Self::Inspect => Ordering::Relaxed,
         }
     }
@@ -284,6 +358,15 @@ pub enum Step {
     WakeUnasked,
     /// Whoever disables wakes both ends.
     WakeAfterDisable,
+    /// Whoever enables wakes those who wait for signals at the other end.
+    WakeAfterEnable,
+    /// Whoever changes the signals of the peer wakes those who wait for them.
+    WakeAfterSignal,
+    /// Whoever sets a signal leaves a trace of that, for the case that it is cleared
+    /// before anybody looks.
+    RecordRise,
+    /// A consumer that has seen the end looks whether writing was enabled since.
+    CheckEnabled,
     /// A producer that finished or gave up a write wakes the consumer if
     /// writing was disabled meanwhile, whatever the consumer wants.
     WakeAfterDisabledWrite,
@@ -309,6 +392,18 @@ pub trait Memory {
     fn store32(&self, word: Word32, value: u32, site: Site);
     /// Replaces a 32-bit word and returns what it was.
     fn swap32(&self, word: Word32, value: u32, site: Site) -> u32;
+    /// Replaces a 32-bit word if it is `current`.
+    ///
+    /// # Errors
+    /// What it is instead.
+    fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32>;
+    /// Replaces a 64-bit word if it is `current`.
+    ///
+    /// # Errors
+    /// What it is instead.
+    fn exchange64(&self, word: Word64, current: u64, new: u64, site: Site) -> Result<u64, u64>;
+    /// Adds 1 to a 32-bit word, wrapping.
+    fn raise32(&self, word: Word32, site: Site);
     /// Sets bits of a 32-bit word and returns what it was.
     fn set32(&self, word: Word32, bits: u32, site: Site) -> u32;
     /// Clears bits of a 32-bit word and returns what it was.
@@ -376,6 +471,18 @@ where
 
     fn swap32(&self, word: Word32, value: u32, site: Site) -> u32 {
         (**self).swap32(word, value, site)
+    }
+
+    fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32> {
+        (**self).exchange32(word, current, new, site)
+    }
+
+    fn exchange64(&self, word: Word64, current: u64, new: u64, site: Site) -> Result<u64, u64> {
+        (**self).exchange64(word, current, new, site)
+    }
+
+    fn raise32(&self, word: Word32, site: Site) {
+        (**self).raise32(word, site);
     }
 
     fn set32(&self, word: Word32, bits: u32, site: Site) -> u32 {

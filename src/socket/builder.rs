@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::link::Link;
 use super::{Datagram, Stream};
 use crate::error::{Error, Result};
-use crate::layout::{self, FenceMode, Header, Kind, Side};
+use crate::layout::{self, FenceMode, Header, Kind};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::region::{Region, Wishes};
 use crate::sys::{fork, koid, membarrier};
@@ -127,15 +127,11 @@ impl Builder {
         Ok((Datagram::from_link(a)?, Datagram::from_link(b)?))
     }
 
-    fn links(self, kind: Kind) -> Result<[Arc<Link>; 2]> {
+    pub(crate) fn links(self, kind: Kind) -> Result<[Arc<Link>; 2]> {
         fork::install();
         let header = self.header(kind)?;
-        let (bell_a, bell_b) = Doorbell::pair()?;
-        let region = Arc::new(Region::create(header, self.wishes)?);
-        Ok([
-            Arc::new(Link::new(Side::A, Arc::clone(&region), bell_a)),
-            Arc::new(Link::new(Side::B, region, bell_b)),
-        ])
+        let doorbells = Doorbell::pair()?;
+        Ok(Link::pair(Region::create(header, self.wishes)?, doorbells))
     }
 
     fn header(self, kind: Kind) -> Result<Header> {

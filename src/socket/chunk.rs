@@ -1,10 +1,18 @@
 //! Reading and writing in the ring's own memory.
 
-use super::link::Lane;
+use std::sync::Arc;
+
+use super::link::{Lane, Link};
 use crate::endpoint::{Grant, Reader};
 use crate::mem::{SharedSlice, SharedSliceMut};
 use crate::ring::Record;
 use crate::ring::record::Prefix;
+
+/// The endpoint, if somebody waits for its signals and should be told of a change.
+fn observed(lane: &Lane) -> Option<Arc<Link>> {
+    let link = lane.link();
+    (!link.is_unobserved()).then(|| Arc::clone(link))
+}
 
 /// Space in the ring, reserved for writing in place.
 ///
@@ -92,10 +100,14 @@ impl<'a> Reservation<'a> {
             "commit of {len} bytes out of a reservation of {}",
             self.len()
         );
+        let observed = observed(self.grant.ring().mem());
         match (len, self.prefix) {
             (0, _) => drop(self.grant),
             (len, 0) => self.grant.commit(len),
             (len, _) => self.grant.commit_datagram(len),
+        }
+        if let Some(link) = observed {
+            link.look();
         }
     }
 }
@@ -195,6 +207,9 @@ impl<'a> ReadChunk<'a> {
             Some(record) if len > 0 => self.reader.consume_datagram(record),
             Some(_) => {}
             None => self.reader.consume(len),
+        }
+        if let Some(link) = observed(self.reader.mem()) {
+            link.look();
         }
     }
 }

@@ -15,7 +15,7 @@ macro_rules! setting_calls {
                 Info::new(self.link())
             }
 
-            /// Shuts one direction or both down, for good.
+            /// Shuts one direction or both down.
             ///
             /// [`Shutdown::Write`]: this end writes no more. The peer reads what was written
             /// and then sees the end; the other direction goes on. [`Shutdown::Read`]: the
@@ -24,12 +24,146 @@ macro_rules! setting_calls {
             /// ends a read of the other half's with `shutdown(Shutdown::Read)`. A poller of this
             /// endpoint's own descriptor is not disturbed by its own shutdown.
             ///
-            /// Like `zx_socket_set_disposition` with `WRITE_DISABLED`.
+            /// To enable writing again there is [`set_disposition`](Self::set_disposition), of which this
+            /// is a part.
             ///
             /// # Errors
             /// [`Error::Forked`](crate::Error::Forked).
             pub fn shutdown(&self, how: Shutdown) -> Result<()> {
                 self.link().shut_down(how)
+            }
+
+            /// Disables or enables writing by this end (`own`) and by the peer (`peer`), both or neither.
+            ///
+            /// What was written before writing is disabled can still be read; then comes the end.
+            /// Enabled again it can be only when all of that was read; enabling what was not
+            /// disabled is no error. Either end may do so for either, whoever disabled. Once the
+            /// peer is closed, nothing is to be written any more, whatever is set here.
+            ///
+            /// Does not block. Like `zx_socket_set_disposition`.
+            ///
+            /// # Errors
+            /// [`Error::UnreadData`](crate::Error::UnreadData) if writing should be enabled before
+            /// what was written was read; nothing was changed then.
+            /// [`Error::Forked`](crate::Error::Forked).
+            ///
+            /// # Examples
+            /// ```
+            /// use zocket::{Disposition, Error, Stream};
+            ///
+            /// let (mut a, mut b) = Stream::pair()?;
+            /// a.try_write(b"last")?;
+            /// a.set_disposition(Disposition::WriteDisabled, Disposition::Unchanged)?;
+            /// let enable = || a.set_disposition(Disposition::WriteEnabled, Disposition::Unchanged);
+            /// assert_eq!(enable(), Err(Error::UnreadData));
+            /// assert_eq!(b.try_read(&mut [0; 8])?, 4);
+            /// enable()?;
+            /// assert_eq!(a.try_write(b"more")?, 4);
+            /// # Ok::<(), zocket::Error>(())
+            /// ```
+            pub fn set_disposition(&self, own: Disposition, peer: Disposition) -> Result<()> {
+                self.link().set_disposition(own, peer)
+            }
+
+            /// The signals of this end at this moment; any of them may change at any moment, but
+            /// for [`PEER_CLOSED`](Signals::PEER_CLOSED), which stays.
+            ///
+            /// Makes no system call. A peer that was killed shows as soon as this process knows;
+            /// see the [crate's documentation](crate).
+            ///
+            /// # Errors
+            /// None; an endpoint of a forked parent has no signals.
+            pub fn signals(&self) -> Signals {
+                Subject::signals(&**self.link()).unwrap_or_default()
+            }
+
+            /// Waits until any of `signals` is on, or was on for a moment, and returns all signals of that
+            /// moment. `None` waits without end; with a deadline in the past this is a look that
+            /// may ask the kernel whether the peer lives.
+            ///
+            /// A signal that the peer sets and clears at once is not missed, nor is a
+            /// threshold's sleeper woken before the threshold is reached. What the other half of a split
+            /// endpoint reads or writes at the same moment may turn a signal off unseen.
+            /// Waiting for no signals waits for the deadline.
+            ///
+            /// Like `zx_object_wait_one`.
+            ///
+            /// # Errors
+            /// [`Error::TimedOut`](crate::Error::TimedOut);
+            /// [`Error::FenceRefused`](crate::Error::FenceRefused);
+            /// [`Error::Os`](crate::Error::Os) if the watch over the peer's life cannot be set
+            /// up; [`Error::Forked`](crate::Error::Forked).
+            ///
+            /// # Examples
+            /// ```
+            /// use zocket::{Signals, Stream};
+            ///
+            /// let (a, b) = Stream::pair()?;
+            /// let waiter = std::thread::spawn(move || b.wait(Signals::USER_0, None));
+            /// a.signal_peer(Signals::empty(), Signals::USER_0)?;
+            /// let signals = waiter.join().unwrap()?;
+            /// assert!(signals.contains(Signals::USER_0));
+            /// # Ok::<(), zocket::Error>(())
+            /// ```
+            pub fn wait(&self, signals: Signals, deadline: Option<Instant>) -> Result<Signals> {
+                wait::wait_one(self.link(), signals, deadline)
+            }
+
+            /// Clears and then sets user signals of this end. Both ends know what they mean.
+            ///
+            /// What was written before is there for whoever sees a signal that is set afterwards.
+            /// Like `zx_object_signal`.
+            ///
+            /// # Errors
+            /// [`Error::NotUserSignals`](crate::Error::NotUserSignals) if there are others among
+            /// them; [`Error::Forked`](crate::Error::Forked).
+            pub fn signal(&self, clear: Signals, set: Signals) -> Result<()> {
+                wait::check_user_signals(clear | set)?;
+                self.link().signal(clear, set)
+            }
+
+            /// Clears and then sets user signals of the other end; as [`signal`](Self::signal).
+            /// Like `zx_object_signal_peer`.
+            ///
+            /// # Errors
+            /// As [`signal`](Self::signal), and then
+            /// [`Error::PeerClosed`](crate::Error::PeerClosed).
+            pub fn signal_peer(&self, clear: Signals, set: Signals) -> Result<()> {
+                wait::check_user_signals(clear | set)?;
+                self.link().signal_peer(clear, set)
+            }
+
+            /// Sets how many bytes must be queued, in all, for
+            /// [`READ_THRESHOLD`](Signals::READ_THRESHOLD) to be on. 0, as at first, is never.
+            /// Travels with the endpoint. Like the property `ZX_PROP_SOCKET_RX_THRESHOLD`.
+            ///
+            /// # Errors
+            /// [`Error::TooLarge`](crate::Error::TooLarge) beyond the capacity;
+            /// [`Error::Forked`](crate::Error::Forked).
+            pub fn set_read_threshold(&self, bytes: usize) -> Result<()> {
+                self.link().set_threshold(Role::Consumer, bytes as u64)
+            }
+
+            /// Sets how many bytes must be free, in all, for
+            /// [`WRITE_THRESHOLD`](Signals::WRITE_THRESHOLD) to be on. 0, as at first, is never.
+            /// Travels with the endpoint. Like the property `ZX_PROP_SOCKET_TX_THRESHOLD`.
+            ///
+            /// # Errors
+            /// [`Error::TooLarge`](crate::Error::TooLarge) beyond the capacity; then
+            /// [`Error::PeerClosed`](crate::Error::PeerClosed), even for 0;
+            /// [`Error::Forked`](crate::Error::Forked).
+            pub fn set_write_threshold(&self, bytes: usize) -> Result<()> {
+                self.link().set_threshold(Role::Producer, bytes as u64)
+            }
+
+            /// The read threshold, in bytes.
+            pub fn read_threshold(&self) -> usize {
+                self.link().threshold(Role::Consumer) as usize
+            }
+
+            /// The write threshold, in bytes.
+            pub fn write_threshold(&self) -> usize {
+                self.link().threshold(Role::Producer) as usize
             }
 
             /// Sets whether calls that would block fail with
@@ -162,6 +296,12 @@ macro_rules! endpoint_calls {
             }
         }
 
+        impl AsLink for $endpoint {
+            fn as_link(&self) -> &Arc<Link> {
+                self.link()
+            }
+        }
+
         impl fmt::Debug for $endpoint {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_tuple(stringify!($endpoint))
@@ -209,6 +349,12 @@ macro_rules! half_calls {
         }
 
         setting_calls!($Owned);
+
+        impl AsLink for $Owned {
+            fn as_link(&self) -> &Arc<Link> {
+                self.link()
+            }
+        }
 
         impl Drop for $Owned {
             fn drop(&mut self) {

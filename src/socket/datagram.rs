@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 use super::common::{endpoint_calls, half_calls, setting_calls, split_calls};
 use super::half::{Half, Receiving, Sending, Want, end_is_zero};
 use super::link::Link;
+use super::wait::{self, AsLink};
 use super::{Builder, Info, ReadChunk, Readiness, Reservation, ReuniteError};
 use crate::error::Result;
 use crate::mem::Role;
+use crate::observe::Subject;
+use crate::signals::{Disposition, Signals};
 
 /// One end of a bidirectional channel for messages through shared memory.
 ///

@@ -18,6 +18,7 @@ use super::link::Link;
 use super::{Datagram, Stream};
 use crate::error::{Error, Result};
 use crate::layout::{FenceMode, Kind, Side, VERSION};
+use crate::signals::Rights;
 use crate::sys::doorbell::{self, Doorbell};
 use crate::sys::region::{Region, Sender};
 use crate::sys::{fdpass, fork, membarrier};
@@ -25,14 +26,12 @@ use crate::sys::{fdpass, fork, membarrier};
 /// First eight bytes of the message.
 const MAGIC: u64 = u64::from_le_bytes(*b"zocket\xE7\x01");
 
-/// What all handles carry until rights can be taken away.
-const ALL_RIGHTS: u32 = u32::MAX;
-
 /// The message in an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Message {
     kind: Kind,
     side: Side,
+    rights: Rights,
 }
 
 /// Bytes of a message.
@@ -45,7 +44,7 @@ impl Message {
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.kind.to_wire().to_le_bytes());
         bytes[16..20].copy_from_slice(&(self.side as u32).to_le_bytes());
-        bytes[20..].copy_from_slice(&ALL_RIGHTS.to_le_bytes());
+        bytes[20..].copy_from_slice(&self.rights.bits().to_le_bytes());
         bytes
     }
 
@@ -69,16 +68,17 @@ impl Message {
         let field = |at, name| u32_at(at).ok_or(Error::BadHeader(name));
         let kind = Kind::from_wire(field(12, "kind")?).ok_or(Error::BadHeader("kind"))?;
         let side = Side::from_wire(field(16, "side")?).ok_or(Error::BadHeader("side"))?;
-        if field(20, "rights")? != ALL_RIGHTS {
-            return Err(Error::BadHeader("rights"));
-        }
-        Ok(Self { kind, side })
+        let rights = Rights::from_bits(field(20, "rights")?).ok_or(Error::BadHeader("rights"))?;
+        Ok(Self { kind, side, rights })
     }
 }
 
 /// Puts an endpoint into an envelope. It has not moved until the caller says so
 /// ([`Link::set_moved`]): dropping the envelope before takes everything back.
-pub(super) fn pack(link: &Link) -> Result<OwnedFd> {
+///
+/// # Errors
+/// [`Error::Forked`], [`Error::Protocol`], [`Error::Os`].
+pub(crate) fn pack(link: &Link, rights: Rights) -> Result<OwnedFd> {
     link.check_owner()?;
     let (keep, send) = socketpair(
         AddressFamily::Unix,
@@ -90,6 +90,7 @@ pub(super) fn pack(link: &Link) -> Result<OwnedFd> {
     let message = Message {
         kind: link.header().kind,
         side: link.side(),
+        rights,
     };
     let contents = [link.region().memfd(), link.doorbell().as_fd()];
     fdpass::send(send.as_fd(), &message.to_bytes(), &contents)
@@ -113,26 +114,58 @@ fn inspect(envelope: BorrowedFd<'_>) -> Result<Message> {
     }
 }
 
+/// Whether an envelope holds an endpoint of this kind, with all rights that one has in Rust.
+fn fits(message: &Message, kind: Kind) -> Result<()> {
+    if message.kind != kind {
+        return Err(Error::WrongKind {
+            found: message.kind,
+        });
+    }
+    if !message.rights.contains(Rights::OWNED) {
+        return Err(Error::MissingRights);
+    }
+    Ok(())
+}
+
 /// Whether a descriptor is an envelope that still holds an endpoint of this kind.
 pub(super) fn check(envelope: BorrowedFd<'_>, kind: Kind) -> Result<()> {
-    match inspect(envelope)?.kind {
-        found if found == kind => Ok(()),
-        found => Err(Error::WrongKind { found }),
-    }
+    fits(&inspect(envelope)?, kind)
 }
 
 /// Takes an endpoint of this kind out of its envelope.
 fn claim(envelope: OwnedFd, kind: Kind, sender: Sender) -> Result<Arc<Link>, ClaimError> {
-    if let Err(error) = check(envelope.as_fd(), kind) {
+    take(envelope, sender, |message| fits(message, kind))
+}
+
+/// Takes an endpoint of either kind, with whatever rights, out of its envelope.
+///
+/// # Errors
+/// As `Stream::try_from`.
+pub(crate) fn claim_any(envelope: OwnedFd) -> Result<Arc<Link>, ClaimError> {
+    take(envelope, Sender::Stranger, |_| Ok(()))
+}
+
+/// Takes out what the envelope holds, if that passes the check: once before anything is
+/// taken, and once for what was taken, which need not be the same if others have the envelope.
+fn take(
+    envelope: OwnedFd,
+    sender: Sender,
+    check: impl Fn(&Message) -> Result<()>,
+) -> Result<Arc<Link>, ClaimError> {
+    if let Err(error) = inspect(envelope.as_fd()).and_then(|message| check(&message)) {
         return Err(ClaimError::untouched(error, envelope));
     }
-    open(&envelope, kind, sender).map_err(|error| ClaimError {
+    open(&envelope, sender, check).map_err(|error| ClaimError {
         error,
         envelope: None,
     })
 }
 
-fn open(envelope: &OwnedFd, kind: Kind, sender: Sender) -> Result<Arc<Link>> {
+fn open(
+    envelope: &OwnedFd,
+    sender: Sender,
+    check: impl Fn(&Message) -> Result<()>,
+) -> Result<Arc<Link>> {
     let mut bytes = [0; MESSAGE_SIZE];
     let received = fdpass::receive(envelope.as_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT)
         .map_err(|e| Error::os("recvmsg", e))?;
@@ -141,18 +174,19 @@ fn open(envelope: &OwnedFd, kind: Kind, sender: Sender) -> Result<Arc<Link>> {
         return Err(Error::AlreadyClaimed);
     }
     let message = Message::parse(&bytes[..received.len])?;
+    check(&message)?;
     let [memfd, bell] = received.into_fds()?;
     let doorbell = Doorbell::attach(bell)?;
     fork::install();
     let region = Region::attach(memfd, sender)?;
     let header = *region.header();
-    if header.kind != message.kind || header.kind != kind {
+    if header.kind != message.kind {
         return Err(Error::WrongKind { found: header.kind });
     }
     if header.fence_mode == FenceMode::Asymmetric {
         membarrier::register()?;
     }
-    let link = Arc::new(Link::new(message.side, Arc::new(region), doorbell));
+    let link = Link::new(message.side, Arc::new(region), doorbell, message.rights);
     link.take_over();
     Ok(link)
 }
@@ -272,7 +306,7 @@ macro_rules! envelope_conversions {
             /// [`TransferError`] with the endpoint, unharmed: [`Error::Os`], as when there are
             /// no descriptors left; [`Error::Forked`].
             pub fn into_fd(self) -> Result<OwnedFd, TransferError<Self>> {
-                match pack(self.link()) {
+                match pack(self.link(), self.link().rights()) {
                     Ok(envelope) => {
                         self.link().set_moved();
                         Ok(envelope)

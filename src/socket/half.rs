@@ -5,20 +5,22 @@ use std::sync::Arc;
 
 use super::link::{Lane, Link};
 use super::misses::Misses;
+use crate::endpoint::signals::State;
 use crate::endpoint::{Reader, Writer};
 use crate::error::{Error, Result};
 use crate::layout::Kind;
 use crate::mem::Role;
+use crate::signals::Disposition;
 use crate::wait::{Deadline, Spinner};
 
 /// The half that reads.
-pub(super) type Receiving = Half<Reader<Lane>>;
+pub(crate) type Receiving = Half<Reader<Lane>>;
 /// The half that writes.
-pub(super) type Sending = Half<Writer<Lane>>;
+pub(crate) type Sending = Half<Writer<Lane>>;
 
 /// A half of an endpoint.
 #[derive(Debug)]
-pub(super) struct Half<E> {
+pub(crate) struct Half<E> {
     end: E,
     spinner: Spinner,
     misses: Misses,
@@ -26,7 +28,7 @@ pub(super) struct Half<E> {
 
 /// How many bytes a call waits for, queued ones or free ones.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Want {
+pub(crate) enum Want {
     /// All of these.
     All(usize),
     /// A useful part of these.
@@ -34,11 +36,15 @@ pub(super) enum Want {
 }
 
 /// What reader and writer have in common.
-pub(super) trait End: Sized {
+pub(crate) trait End: Sized {
     const ROLE: Role;
     fn attach(lane: Lane, kind: Kind, capacity: usize) -> Result<Self>;
     fn lane(&self) -> &Lane;
     fn total(&self) -> u64;
+    /// Bytes queued or free as last seen.
+    fn seen(&self) -> u64;
+    /// The state of the endpoint with as many bytes queued or free.
+    fn with_seen(state: State, bytes: u64) -> State;
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()>;
     fn arm(&mut self, least: usize) -> Result<bool>;
 }
@@ -57,6 +63,14 @@ impl End for Reader<Lane> {
 
     fn total(&self) -> u64 {
         self.total()
+    }
+
+    fn seen(&self) -> u64 {
+        self.ring().queued()
+    }
+
+    fn with_seen(state: State, bytes: u64) -> State {
+        state.with_queued(bytes)
     }
 
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
@@ -88,6 +102,14 @@ impl End for Writer<Lane> {
         self.total()
     }
 
+    fn seen(&self) -> u64 {
+        self.free()
+    }
+
+    fn with_seen(state: State, bytes: u64) -> State {
+        state.with_free(bytes)
+    }
+
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
         match want {
             Want::All(least) => self.wait(least, spinner, deadline),
@@ -105,7 +127,7 @@ impl<E: End> Half<E> {
     ///
     /// # Errors
     /// [`Error::Protocol`] if the positions in its memory are impossible.
-    pub(super) fn new(link: Arc<Link>) -> Result<Self> {
+    pub(crate) fn new(link: Arc<Link>) -> Result<Self> {
         let (kind, capacity) = (link.header().kind, link.header().capacity);
         Ok(Self {
             end: E::attach(Lane::new(link, E::ROLE), kind, capacity)?,
@@ -115,20 +137,22 @@ impl<E: End> Half<E> {
     }
 
     #[inline(always)]
-    pub(super) fn link(&self) -> &Arc<Link> {
+    pub(crate) fn link(&self) -> &Arc<Link> {
         self.end.lane().link()
     }
 
     /// The core's reader or writer, for grants that outlive an attempt.
     #[inline(always)]
-    pub(super) fn end(&mut self) -> &mut E {
+    pub(crate) fn end(&mut self) -> &mut E {
         &mut self.end
     }
 
     /// Carries out `call` without waiting.
     #[inline(always)]
-    pub(super) fn attempt<T>(&mut self, mut call: impl FnMut(&mut E) -> Result<T>) -> Result<T> {
-        self.link().check_owner()?;
+    pub(crate) fn attempt<T>(&mut self, mut call: impl FnMut(&mut E) -> Result<T>) -> Result<T> {
+        if !self.link().is_unobserved() {
+            return self.attempt_observed(call);
+        }
         match call(&mut self.end) {
             Ok(value) => Ok(value),
             Err(error) => self.attempt_again(error, call),
@@ -150,6 +174,29 @@ impl<E: End> Half<E> {
         }
     }
 
+    /// Carries out `call` while somebody waits for signals: under the observers' lock, so
+    /// that they see the state before and the one after. Or does not, if the endpoint does not work.
+    #[cold]
+    #[inline(never)]
+    fn attempt_observed<T>(&mut self, mut call: impl FnMut(&mut E) -> Result<T>) -> Result<T> {
+        self.link().check_owner()?;
+        let link = Arc::clone(self.link());
+        let result = link.with_observers(|list| {
+            let before = self.end.total();
+            let result = call(&mut self.end);
+            let moved = self.end.total().wrapping_sub(before);
+            if moved > 0 {
+                // The call saw these bytes: at that moment they were there, whoever looked.
+                let seen = self.end.seen();
+                list.look(E::with_seen(*list.before(), seen + moved));
+                list.note(E::with_seen(*list.before(), seen));
+            }
+            link.look_and_arm(list);
+            result
+        });
+        result.or_else(|error| self.attempt_again(error, call))
+    }
+
     /// Does what an error calls for; says whether the answer may be another now.
     fn look_into(&mut self, error: Error) -> bool {
         match error {
@@ -168,7 +215,7 @@ impl<E: End> Half<E> {
 
     /// Carries out `call`; while that would block, waits for what it wants, until
     /// `deadline`. On a non-blocking endpoint, does not wait.
-    pub(super) fn complete<T>(
+    pub(crate) fn complete<T>(
         &mut self,
         deadline: impl FnOnce(&Link) -> Deadline,
         want: Want,
@@ -193,12 +240,12 @@ impl<E: End> Half<E> {
     }
 
     /// The deadline of a call that has none of its own.
-    pub(super) fn usual_deadline(link: &Link) -> Deadline {
+    pub(crate) fn usual_deadline(link: &Link) -> Deadline {
         link.settings.deadline(E::ROLE)
     }
 
     /// Waits for what is wanted, or until there will be no more of it.
-    pub(super) fn wait(&mut self, want: Want, deadline: Deadline) -> Result<()> {
+    pub(crate) fn wait(&mut self, want: Want, deadline: Deadline) -> Result<()> {
         self.link().check_owner()?;
         let result = if self.link().settings.busy_wait() {
             self.end.wait(want, &mut self.spinner, deadline)
@@ -213,7 +260,7 @@ impl<E: End> Half<E> {
     }
 
     /// Arms the doorbell for `least` bytes; says whether it did, or they were there.
-    pub(super) fn arm(&mut self, least: usize) -> Result<bool> {
+    pub(crate) fn arm(&mut self, least: usize) -> Result<bool> {
         self.link().check_owner()?;
         let result = self.end.arm(least);
         let armed = self.disconnect_if_broken(result)?;
@@ -223,10 +270,14 @@ impl<E: End> Half<E> {
     }
 
     /// Ends writing in this half's direction, as nobody will write, or read, it any more.
-    pub(super) fn shut_down(&self) {
-        if self.link().check_owner().is_ok() {
-            self.link().disable(E::ROLE);
-        }
+    pub(crate) fn shut_down(&self) {
+        let disabled = Disposition::WriteDisabled;
+        let (own, peer) = match E::ROLE {
+            Role::Producer => (disabled, Disposition::Unchanged),
+            Role::Consumer => (Disposition::Unchanged, disabled),
+        };
+        // In a fork the endpoint is the parent's; disabling is never refused otherwise.
+        let _ = self.link().set_disposition(own, peer);
     }
 
     fn disconnect_if_broken<T>(&mut self, result: Result<T>) -> Result<T> {
@@ -239,7 +290,7 @@ impl<E: End> Half<E> {
 
 /// The end of the data as `Read` reports it: nothing read, and no error.
 #[inline(always)]
-pub(super) fn end_is_zero(result: Result<usize>) -> Result<usize> {
+pub(crate) fn end_is_zero(result: Result<usize>) -> Result<usize> {
     match result {
         Err(Error::PeerClosed | Error::WriteDisabled) => Ok(0),
         result => result,

@@ -2,16 +2,20 @@
 
 use std::net::Shutdown;
 use std::ops::Deref;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use crate::endpoint::{self, Fill};
+use super::postponed;
+use crate::endpoint::signals::State;
+use crate::endpoint::{self, Fill, events, signals};
 use crate::error::{Error, Result, Violation};
 use crate::layout::{Header, Side};
 use crate::mem::mapped::Mapped;
-use crate::mem::{Role, Word32};
+use crate::mem::{Role, Word32, waiter};
+use crate::observe::Observers;
+use crate::signals::{Disposition, Rights, Signals};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::hangup::{OnHangUp, Watch};
 use crate::sys::region::Region;
@@ -20,15 +24,23 @@ use crate::wait::{Deadline, Notify, Park, Wake};
 
 /// An endpoint in use. Shared by its two halves; the last one closes it.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(crate) struct Link {
+    this: Weak<Link>,
     side: Side,
     outgoing: Mapped,
     incoming: Mapped,
     doorbell: Doorbell,
-    /// The process that owns the endpoint, by its fork generation; or, from a violation
+    /// The process that owns the endpoint, by its fork generation; with [`OBSERVED`] while
+    /// somebody waits for signals; or, from a violation
     /// of the peer's on, what [`dead`] says. Ours alone: the closed bits, which both
     /// sides can write, the peer could take back.
     owner: AtomicU32,
+    /// What may be done with the endpoint; travels with it.
+    rights: Rights,
+    /// Who waits for signals.
+    pub(crate) observers: Observers<State>,
+    /// The other endpoint, as long as it is in this process.
+    peer: OnceLock<Weak<Link>>,
     /// Set when the kernel has shown that the peer is gone. Private, unlike the closed
     /// bits, which whoever still has the memory could take back.
     gone: Arc<AtomicBool>,
@@ -37,12 +49,12 @@ pub(super) struct Link {
     /// Present from the first wait that sleeps.
     watch: Mutex<Option<Watch>>,
     watched: AtomicBool,
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 /// What std's sockets keep in the file description: one set for both halves.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     nonblocking: AtomicBool,
     busy_wait: AtomicBool,
     read_timeout: AtomicU64,
@@ -60,30 +72,30 @@ impl Settings {
         }
     }
 
-    pub(super) fn nonblocking(&self) -> bool {
+    pub(crate) fn nonblocking(&self) -> bool {
         self.nonblocking.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_nonblocking(&self, on: bool) {
+    pub(crate) fn set_nonblocking(&self, on: bool) {
         self.nonblocking.store(on, Ordering::Relaxed);
     }
 
-    pub(super) fn busy_wait(&self) -> bool {
+    pub(crate) fn busy_wait(&self) -> bool {
         self.busy_wait.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_busy_wait(&self, on: bool) {
+    pub(crate) fn set_busy_wait(&self, on: bool) {
         self.busy_wait.store(on, Ordering::Relaxed);
     }
 
-    pub(super) fn timeout(&self, of: Role) -> Option<Duration> {
+    pub(crate) fn timeout(&self, of: Role) -> Option<Duration> {
         match self.timeout_word(of).load(Ordering::Relaxed) {
             0 => None,
             nanos => Some(Duration::from_nanos(nanos)),
         }
     }
 
-    pub(super) fn set_timeout(&self, of: Role, timeout: Option<Duration>) -> Result<()> {
+    pub(crate) fn set_timeout(&self, of: Role, timeout: Option<Duration>) -> Result<()> {
         let nanos = match timeout {
             None => 0,
             Some(Duration::ZERO) => return Err(Error::ZeroTimeout),
@@ -102,7 +114,7 @@ impl Settings {
     }
 
     /// The deadline of a call that begins now and has none of its own.
-    pub(super) fn deadline(&self, of: Role) -> Deadline {
+    pub(crate) fn deadline(&self, of: Role) -> Deadline {
         self.timeout(of).map_or(Deadline::NEVER, Deadline::after)
     }
 }
@@ -113,13 +125,21 @@ fn dead(violation: Violation) -> u32 {
     u32::MAX - violation as u32
 }
 
-/// Why an endpoint with this owner does not work here.
+/// Set in the owner while somebody waits for signals: one comparison on the path of every
+/// operation finds out that, a fork, and a peer that broke the protocol.
+const OBSERVED: u32 = 1 << 30;
+
+/// What an owner other than this process's generation means: nothing, if it is observed; or
+/// why the endpoint does not work here.
 #[cold]
-fn why_not(owner: u32) -> Error {
-    Violation::ALL
+fn judge(owner: u32) -> Result<()> {
+    if owner == fork::generation() | OBSERVED {
+        return Ok(());
+    }
+    let violation = Violation::ALL
         .into_iter()
-        .find(|violation| owner == dead(*violation))
-        .map_or(Error::Forked, Error::Protocol)
+        .find(|violation| owner == dead(*violation));
+    Err(violation.map_or(Error::Forked, Error::Protocol))
 }
 
 /// Whether a peer could be running while we look: if not, looking is for nothing.
@@ -130,39 +150,81 @@ fn several_cpus() -> bool {
 
 impl Link {
     /// An endpoint over a region and one end of a doorbell.
-    pub(super) fn new(side: Side, region: Arc<Region>, doorbell: Doorbell) -> Self {
-        Self {
+    pub(crate) fn new(
+        side: Side,
+        region: Arc<Region>,
+        doorbell: Doorbell,
+        rights: Rights,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             side,
             outgoing: Mapped::new(Arc::clone(&region), side),
             incoming: Mapped::new(region, side.peer()),
             doorbell,
             owner: AtomicU32::new(fork::generation()),
+            rights,
+            observers: Observers::new(State::default()),
+            peer: OnceLock::new(),
             gone: Arc::new(AtomicBool::new(false)),
             moved: AtomicBool::new(false),
             watch: Mutex::new(None),
             watched: AtomicBool::new(false),
             settings: Settings::new(),
-        }
+        })
     }
 
-    pub(super) fn side(&self) -> Side {
+    /// The two endpoints of a new pair.
+    pub(crate) fn pair(region: Region, doorbells: (Doorbell, Doorbell)) -> [Arc<Self>; 2] {
+        let region = Arc::new(region);
+        let link = |side, doorbell| Self::new(side, Arc::clone(&region), doorbell, Rights::SOCKET);
+        let (a, b) = (link(Side::A, doorbells.0), link(Side::B, doorbells.1));
+        for (one, other) in [(&a, &b), (&b, &a)] {
+            let first = one.peer.set(Arc::downgrade(other));
+            debug_assert!(first.is_ok());
+        }
+        [a, b]
+    }
+
+    pub(crate) fn side(&self) -> Side {
         self.side
     }
 
-    pub(super) fn header(&self) -> &Header {
+    pub(crate) fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// The identity of this endpoint and of its peer.
+    pub(crate) fn koids(&self) -> (u64, u64) {
+        let koids = self.header().koids;
+        let side = self.side;
+        (koids[side.index()], koids[side.peer().index()])
+    }
+
+    /// Payload bytes that each direction holds.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.header().capacity as u64
+    }
+
+    /// The other endpoint, if it is in this process.
+    pub(crate) fn peer_here(&self) -> Option<Arc<Link>> {
+        self.peer.get()?.upgrade()
+    }
+
+    pub(crate) fn header(&self) -> &Header {
         self.region().header()
     }
 
-    pub(super) fn region(&self) -> &Arc<Region> {
+    pub(crate) fn region(&self) -> &Arc<Region> {
         self.outgoing.region()
     }
 
-    pub(super) fn doorbell(&self) -> &Doorbell {
+    pub(crate) fn doorbell(&self) -> &Doorbell {
         &self.doorbell
     }
 
     /// The direction in which this endpoint has `role`.
-    fn direction(&self, role: Role) -> &Mapped {
+    pub(crate) fn direction(&self, role: Role) -> &Mapped {
         match role {
             Role::Producer => &self.outgoing,
             Role::Consumer => &self.incoming,
@@ -170,12 +232,12 @@ impl Link {
     }
 
     /// What is queued in the direction in which this endpoint has `role`.
-    pub(super) fn fill(&self, role: Role) -> Fill {
+    pub(crate) fn fill(&self, role: Role) -> Fill {
         endpoint::fill(self.direction(role), self.header().capacity as u64)
     }
 
     /// Whether the peer is known to be closed.
-    pub(super) fn peer_closed(&self) -> bool {
+    pub(crate) fn peer_closed(&self) -> bool {
         matches!(self.check_owner(), Err(Error::Protocol(_)))
             || self.is_gone()
             || endpoint::is_closed(&self.incoming, Role::Producer)
@@ -186,58 +248,159 @@ impl Link {
     ///
     /// # Errors
     /// [`Error::Forked`], [`Error::Protocol`].
-    #[inline(always)]
-    pub(super) fn check_owner(&self) -> Result<()> {
+    pub(crate) fn check_owner(&self) -> Result<()> {
         // Relaxed: a value of its own that orders nothing. The other half of a split
         // endpoint may learn of a violation a moment later.
         match self.owner.load(Ordering::Relaxed) {
             owner if owner == fork::generation() => Ok(()),
-            owner => Err(why_not(owner)),
+            owner => judge(owner),
         }
     }
 
-    /// Disables writing in the direction in which this endpoint has `role`.
-    pub(super) fn disable(&self, role: Role) {
-        endpoint::disable(&self.closing(role), role);
+    /// Whether the endpoint works here, and nobody waits for its signals.
+    #[inline(always)]
+    pub(crate) fn is_unobserved(&self) -> bool {
+        // Relaxed: as in `check_owner`; whoever is added to the observers while an operation
+        // goes on is not told of what that turns off.
+        self.owner.load(Ordering::Relaxed) == fork::generation()
+    }
+
+    /// Has operations take note that somebody waits for signals, or nobody any more.
+    pub(crate) fn set_observed(&self, observed: bool) {
+        let generation = fork::generation();
+        let (from, to) = if observed {
+            (generation, generation | OBSERVED)
+        } else {
+            (generation | OBSERVED, generation)
+        };
+        // Relaxed: as in `is_unobserved`. Fails if it is so already, or dead.
+        let _ = self
+            .owner
+            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Says of the writes of both ends whether they are let in.
+    ///
+    /// # Errors
+    /// [`Error::UnreadData`]; [`Error::Forked`].
+    pub(crate) fn set_disposition(&self, own: Disposition, peer: Disposition) -> Result<()> {
+        self.check_forked()?;
+        let (outgoing, incoming) = (self.belled(Role::Producer), self.belled(Role::Consumer));
+        endpoint::set_disposition(&outgoing, &incoming, own, peer)?;
+        self.look();
+        Ok(())
     }
 
     /// `Stream::shutdown`, for both kinds.
     ///
     /// # Errors
     /// [`Error::Forked`].
-    pub(super) fn shut_down(&self, how: Shutdown) -> Result<()> {
-        self.check_owner()?;
-        if how != Shutdown::Read {
-            self.disable(Role::Producer);
-        }
-        if how != Shutdown::Write {
-            self.disable(Role::Consumer);
-        }
+    pub(crate) fn shut_down(&self, how: Shutdown) -> Result<()> {
+        let disable = |concerned| match concerned {
+            true => Disposition::WriteDisabled,
+            false => Disposition::Unchanged,
+        };
+        self.set_disposition(
+            disable(how != Shutdown::Read),
+            disable(how != Shutdown::Write),
+        )
+    }
+
+    /// Clears and sets user signals of this endpoint.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub(crate) fn signal(&self, clear: Signals, set: Signals) -> Result<()> {
+        self.check_forked()?;
+        signals::change_stored(&self.incoming, clear, set);
+        self.look();
         Ok(())
     }
 
+    /// Clears and sets user signals of the peer.
+    ///
+    /// # Errors
+    /// [`Error::PeerClosed`]; [`Error::Forked`].
+    pub(crate) fn signal_peer(&self, clear: Signals, set: Signals) -> Result<()> {
+        self.check_forked()?;
+        if self.peer_closed() {
+            return Err(Error::PeerClosed);
+        }
+        events::signal_peer(&self.belled(Role::Producer), clear, set);
+        Ok(())
+    }
+
+    /// The threshold for queued bytes, or for free ones.
+    pub(crate) fn threshold(&self, of: Role) -> u64 {
+        match of {
+            Role::Consumer => signals::read_threshold(&self.incoming, self.capacity()),
+            Role::Producer => signals::write_threshold(&self.incoming, self.capacity()),
+        }
+    }
+
+    /// Sets the threshold for queued bytes, or for free ones.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`]; for free ones [`Error::PeerClosed`]; [`Error::Forked`].
+    pub(crate) fn set_threshold(&self, of: Role, bytes: u64) -> Result<()> {
+        self.check_forked()?;
+        let capacity = self.capacity();
+        match of {
+            Role::Consumer => signals::set_read_threshold(&self.incoming, bytes, capacity)?,
+            Role::Producer if bytes <= capacity && self.peer_closed() => {
+                return Err(Error::PeerClosed);
+            }
+            Role::Producer => {
+                signals::set_write_threshold(&self.outgoing, &self.incoming, bytes, capacity)?;
+            }
+        }
+        self.look();
+        Ok(())
+    }
+
+    /// What the signals are made of, at this moment.
+    pub(crate) fn state(&self) -> State {
+        let mut state = State::load(&self.outgoing, &self.incoming, self.capacity());
+        // What we know for ourselves nobody can take back.
+        state.peer_closed |= self.peer_closed();
+        state
+    }
+
+    /// Refuses to work in a process that was forked from the owner; a peer that broke the
+    /// protocol is a closed one to whoever does not ask for bytes.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub(crate) fn check_forked(&self) -> Result<()> {
+        match self.check_owner() {
+            Err(Error::Forked) => Err(Error::Forked),
+            _ => Ok(()),
+        }
+    }
+
     /// Marks the peer as gone and wakes whoever sleeps in this process.
-    pub(super) fn hang_up(&self) {
+    pub(crate) fn hang_up(&self) {
         // ORDERING(gone): Release; pairs with the Acquire in `is_gone`.
         self.gone.store(true, Ordering::Release);
         endpoint::hang_up(&self.outgoing, &self.incoming);
+        self.look();
     }
 
     /// Whether the kernel has shown that the peer is gone.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         // ORDERING(gone): Acquire; pairs with the Release of whoever learned it: the tail
         // that is read next is the last one.
         self.gone.load(Ordering::Acquire)
     }
 
     /// Whether a hang-up marks the endpoint without anybody's asking.
-    pub(super) fn is_watched(&self) -> bool {
+    pub(crate) fn is_watched(&self) -> bool {
         // Relaxed: orders nothing; an old value costs one question to the kernel.
         self.watched.load(Ordering::Relaxed)
     }
 
     /// Asks the kernel whether the peer is gone and marks the endpoint if it is.
-    pub(super) fn look_for_hang_up(&self) -> bool {
+    pub(crate) fn look_for_hang_up(&self) -> bool {
         let gone = self.doorbell.is_hung_up();
         if gone {
             self.hang_up();
@@ -245,36 +408,73 @@ impl Link {
         gone
     }
 
-    /// Takes the rings of the doorbell, and notices the peer's end.
-    pub(super) fn acknowledge(&self) {
+    /// Takes the rings of the doorbell, and notices the peer's end. Says whether it is.
+    pub(crate) fn acknowledge(&self) -> bool {
         // A forked copy must not take the rings that are meant for the parent.
-        if self.check_owner().is_ok() && self.doorbell.drain() {
+        let hung_up = self.check_owner().is_ok() && self.doorbell.drain();
+        if hung_up {
             self.hang_up();
         }
+        hung_up
     }
 
     /// Cuts the connection because the peer broke the protocol: it sees us closed,
     /// and both our halves refuse to work from here on.
-    pub(super) fn disconnect(&self, violation: Violation) {
+    pub(crate) fn disconnect(&self, violation: Violation) {
         self.owner.store(dead(violation), Ordering::Relaxed);
         self.close();
         self.hang_up();
     }
 
     fn close(&self) {
-        let (outgoing, incoming) = (self.closing(Role::Producer), self.closing(Role::Consumer));
+        let (outgoing, incoming) = (self.belled(Role::Producer), self.belled(Role::Consumer));
         endpoint::close(&outgoing, &incoming);
     }
 
-    fn closing(&self, role: Role) -> Belled<'_> {
+    /// Closes the endpoint before it is dropped: calls that are under way finish, and find the
+    /// peer gone afterwards. The peer sees it before this returns.
+    pub(crate) fn close_now(&self) {
+        // Relaxed: of two that close, either may be the one.
+        if !self.moved.swap(true, Ordering::Relaxed) && self.check_owner().is_ok() {
+            self.leave_observers();
+            self.close();
+        }
+    }
+
+    /// The direction in which this endpoint has `role`, with a way to reach the peer.
+    pub(crate) fn belled(&self, role: Role) -> Belled<'_> {
         Belled {
             mapped: self.direction(role),
-            doorbell: &self.doorbell,
+            link: self,
+        }
+    }
+
+    /// Has the peer's observers look: here, if it is in this process.
+    fn alert(&self, bits: u32) {
+        match self.peer_here() {
+            Some(peer) => peer.look(),
+            None => {
+                if bits & waiter::EVENT != 0 {
+                    // Its count is in the direction that it consumes.
+                    events::alert_own(&self.outgoing);
+                }
+                if bits & waiter::EVENT_BELL != 0 {
+                    self.doorbell.ring();
+                }
+            }
+        }
+    }
+
+    /// Serves the observers of this endpoint, now or when the lock that this thread holds
+    /// is released.
+    pub(crate) fn look(&self) {
+        if !self.is_unobserved() && !postponed::postpones(&self.this) {
+            self.look_now();
         }
     }
 
     /// Has the watcher wake our sleepers when the peer is gone.
-    fn start_watch(&self) -> Result<()> {
+    pub(crate) fn start_watch(&self) -> Result<()> {
         // Relaxed: set under the lock below, by this or another half's first sleep;
         // an old value leads to the lock.
         if self.watched.load(Ordering::Relaxed) {
@@ -293,22 +493,40 @@ impl Link {
         Ok(())
     }
 
-    fn stop_watch(&mut self) {
-        let watch = self.watch.get_mut().unwrap_or_else(|e| e.into_inner());
+    fn stop_watch(&self) {
+        let mut watch = self.watch.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(watch) = watch.take() {
             watch.cancel(self.doorbell.as_fd());
         }
     }
 
+    /// What [`complete_move`](Self::complete_move) needs and cannot fail to get.
+    ///
+    /// # Errors
+    /// [`Error::Os`] without descriptors.
+    pub(crate) fn prepare_move(&self) -> Result<OwnedFd> {
+        Doorbell::inert()
+    }
+
+    /// The endpoint lives on in an envelope, and what is left here may stay for a while, until
+    /// nobody looks at it any more. The peer's hang-up must not wait for that, nor anything that
+    /// happens to the endpoint be noticed here.
+    pub(crate) fn complete_move(&self, inert: OwnedFd) {
+        self.set_moved();
+        self.stop_watch();
+        self.doorbell.silence(inert);
+    }
+
     /// Begins to own an endpoint that another owner has packed.
-    pub(super) fn take_over(&self) {
+    pub(crate) fn take_over(&self) {
         endpoint::take_over(&self.outgoing, &self.incoming);
     }
 
     /// From here on dropping closes nothing: the endpoint lives on elsewhere.
-    pub(super) fn set_moved(&self) {
+    pub(crate) fn set_moved(&self) {
         // Relaxed: whoever drops the last half has synchronised with all others.
         self.moved.store(true, Ordering::Relaxed);
+        self.leave_observers();
     }
 }
 
@@ -316,9 +534,7 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.stop_watch();
-        if self.check_owner().is_ok() && !*self.moved.get_mut() {
-            self.close();
-        }
+        self.close_now();
     }
 }
 
@@ -338,10 +554,10 @@ impl OnHangUp for Survivor {
     }
 }
 
-/// One direction, with the doorbell, of an endpoint that is not to wait.
-struct Belled<'a> {
+/// One direction of an endpoint, with a way to reach the peer, for whoever is not to wait.
+pub(crate) struct Belled<'a> {
     mapped: &'a Mapped,
-    doorbell: &'a Doorbell,
+    link: &'a Link,
 }
 
 impl Deref for Belled<'_> {
@@ -354,20 +570,24 @@ impl Deref for Belled<'_> {
 
 impl Notify for Belled<'_> {
     fn ring(&self) {
-        self.doorbell.ring();
+        self.link.doorbell.ring();
+    }
+
+    fn alert(&self, bits: u32) {
+        self.link.alert(bits);
     }
 }
 
 /// One direction of an endpoint in use: what the halves read, write and wait on.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(crate) struct Lane {
     mapped: Mapped,
     link: Arc<Link>,
 }
 
 impl Lane {
     /// The direction of `link` in which it has `role`.
-    pub(super) fn new(link: Arc<Link>, role: Role) -> Self {
+    pub(crate) fn new(link: Arc<Link>, role: Role) -> Self {
         Self {
             mapped: link.direction(role).clone(),
             link,
@@ -375,7 +595,7 @@ impl Lane {
     }
 
     #[inline(always)]
-    pub(super) fn link(&self) -> &Arc<Link> {
+    pub(crate) fn link(&self) -> &Arc<Link> {
         &self.link
     }
 }
@@ -392,6 +612,10 @@ impl Deref for Lane {
 impl Notify for Lane {
     fn ring(&self) {
         self.link.doorbell.ring();
+    }
+
+    fn alert(&self, bits: u32) {
+        self.link.alert(bits);
     }
 }
 

@@ -5,15 +5,18 @@ mod builder;
 mod chunk;
 mod common;
 mod datagram;
-mod envelope;
+pub(crate) mod envelope;
 mod fdio;
 mod half;
 mod info;
 mod link;
 mod misses;
+mod observed;
 mod pass;
+mod postponed;
 pub mod process;
 mod stream;
+mod wait;
 
 pub use builder::{Builder, FencePolicy};
 pub use chunk::{ReadChunk, Reservation};
@@ -21,6 +24,10 @@ pub use datagram::{Datagram, OwnedRecvHalf, OwnedSendHalf};
 pub use envelope::{ClaimError, TransferError};
 pub use info::Info;
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, Stream};
+pub use wait::{WaitItem, Waitable, wait_many};
+pub(crate) use half::{Receiving, Sending};
+pub(crate) use link::{Lane, Link};
+pub(crate) use wait::AsLink;
 
 use std::fmt;
 

@@ -5,6 +5,14 @@ use std::time::{Duration, Instant};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
+/// The time of a clock, in nanoseconds.
+pub(crate) fn now(clock: ClockId) -> i64 {
+    let now = clock_gettime(clock).expect("the clock exists");
+    now.tv_sec()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(now.tv_nsec())
+}
+
 /// A point on the monotonic clock, or never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(Option<TimeSpec>);
@@ -22,6 +30,26 @@ impl Deadline {
             .checked_add(timeout)
             .filter(|end| i64::try_from(end.as_secs()).is_ok());
         Self(end.map(TimeSpec::from_duration))
+    }
+
+    /// The point at `nanos` on the monotonic clock; `i64::MAX` is never.
+    pub(crate) fn at(nanos: i64) -> Self {
+        match nanos {
+            i64::MAX => Self::NEVER,
+            // All times before the clock began are alike, and system calls take none of them.
+            nanos => Self(Some(TimeSpec::from_duration(Duration::from_nanos(
+                nanos.max(0) as u64,
+            )))),
+        }
+    }
+
+    /// How long it is until the point; `None` is without end.
+    pub(crate) fn remaining(&self) -> Option<Duration> {
+        let end = self.0?;
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the monotonic clock exists");
+        let as_duration =
+            |time: TimeSpec| Duration::new(time.tv_sec() as u64, time.tv_nsec() as u32);
+        Some(as_duration(end).saturating_sub(as_duration(now)))
     }
 
     /// Whether the point lies in the past.

@@ -4,9 +4,12 @@
 //! descriptor of the other end is gone, however its process ended. The bytes
 //! mean nothing; a flood of them wakes a poller for nothing and no more.
 
+#![allow(unsafe_code, reason = "a descriptor that is replaced in its place")]
+
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, getsockopt, recv, send, socketpair, sockopt,
 };
@@ -72,6 +75,29 @@ impl Doorbell {
             }
         }
         self.is_hung_up()
+    }
+
+    /// A descriptor that nothing ever happens to.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub(crate) fn inert() -> Result<OwnedFd> {
+        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map(OwnedFd::from)
+            .map_err(|e| Error::os("eventfd", e))
+    }
+
+    /// Puts an inert descriptor in the place of this end: to the kernel it is closed,
+    /// while whoever still holds it may go on using the number.
+    pub(crate) fn silence(&self, inert: OwnedFd) {
+        // SAFETY: both numbers are open and owned here; the one that is replaced stays
+        // open, and stays `self`'s, under the same number.
+        let replaced = unsafe {
+            libc::dup3(inert.as_raw_fd(), self.0.as_raw_fd(), libc::O_CLOEXEC)
+        };
+        // EBUSY cannot be: nobody is opening a number that is in use. EINTR comes after the
+        // replacement.
+        debug_assert!(replaced >= 0);
     }
 
     /// Whether the other end has hung up, asked of the kernel at this moment.

@@ -53,6 +53,64 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake 
     }
 }
 
+/// Most words that [`wait_any`] takes.
+pub(crate) const MOST: usize = 128;
+
+/// `FUTEX2_SIZE_U32`.
+const SIZE_U32: u32 = 2;
+
+/// `struct futex_waitv`
+#[repr(C)]
+struct Waiter {
+    val: u64,
+    uaddr: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// Sleeps while each word holds what is expected of it, until one is woken or `deadline`. At
+/// most [`MOST`] words.
+///
+/// `long futex_waitv(struct futex_waitv *waiters, unsigned int nr_futexes, unsigned int
+/// flags, struct timespec *timeout, clockid_t clockid)`, with an absolute timeout on the
+/// monotonic clock. As for [`wait`], whatever ended the sleep, a deadline that has passed
+/// has passed.
+///
+/// [futex_waitv(2)](https://docs.kernel.org/userspace-api/futex2.html)
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.16; what a sandbox says.
+pub(crate) fn wait_any(words: &[(&AtomicU32, u32)], deadline: Deadline) -> Result<Wake, Errno> {
+    let waiters: Vec<Waiter> = words
+        .iter()
+        .map(|(word, expected)| Waiter {
+            val: u64::from(*expected),
+            uaddr: word.as_ptr() as u64,
+            flags: SIZE_U32,
+            reserved: 0,
+        })
+        .collect();
+    let timeout = deadline.timespec().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: `waiters` and the words that it points to, and `timeout` unless null, are
+    // valid for the whole call; the kernel writes none of them.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_futex_waitv,
+            waiters.as_ptr(),
+            waiters.len(),
+            0,
+            timeout,
+            libc::CLOCK_MONOTONIC,
+        )
+    };
+    match Errno::result(result) {
+        Err(Errno::ETIMEDOUT) => Ok(Wake::TimedOut),
+        Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) if deadline.has_passed() => Ok(Wake::TimedOut),
+        Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(Wake::Woken),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Wakes every thread of every process that sleeps on `word`.
 ///
 /// `long futex(uint32_t *uaddr, FUTEX_WAKE, INT_MAX)`
@@ -78,6 +136,24 @@ mod tests {
     fn wait_on_a_changed_word_past_the_deadline_has_timed_out() {
         let past = Deadline::after(Duration::ZERO);
         assert_eq!(wait(&AtomicU32::new(1), 2, past), Wake::TimedOut);
+    }
+
+    #[test]
+    fn wait_for_any_ends_when_one_has_changed_or_at_its_deadline() {
+        let words = [AtomicU32::new(1), AtomicU32::new(2)];
+        let expect = |b| [(&words[0], 1), (&words[1], b)];
+        let soon = Deadline::after(Duration::from_millis(5));
+        for (expected, deadline, wake) in [
+            (expect(3), Deadline::NEVER, Wake::Woken),
+            (expect(2), soon, Wake::TimedOut),
+            (expect(3), Deadline::after(Duration::ZERO), Wake::TimedOut),
+        ] {
+            match wait_any(&expected, deadline) {
+                Ok(Wake::Woken) if wake == Wake::TimedOut => {} // a signal
+                Ok(found) => assert_eq!(found, wake),
+                Err(errno) => assert_eq!(errno, Errno::ENOSYS, "before Linux 5.16"),
+            }
+        }
     }
 
     #[test]

@@ -12,6 +12,11 @@ use std::hash::BuildHasher;
 
 use nix::time::{ClockId, clock_gettime};
 
+/// The identity of a new object that is not one of a pair.
+pub(crate) fn new() -> u64 {
+    new_pair()[0]
+}
+
 /// The identities of the two endpoints of a new pair.
 pub(crate) fn new_pair() -> [u64; 2] {
     let now = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("the boot clock exists");

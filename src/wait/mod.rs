@@ -5,7 +5,7 @@
 //! ```text
 //! waiter:  want.store(n); waiter.set(HOW); HEAVY FENCE; condition? ; sleep
 //! waker:   publish;                        LIGHT FENCE; waiter.load() == 0 -> done
-//!          want reached? -> waiter.swap(0) -> futex wake, doorbell
+//!          want reached? -> waiter.clear(HOW) -> futex wake, doorbell
 //! ```
 //!
 //! Whichever fence comes second sees what stood before the first: either the
@@ -16,15 +16,18 @@
 //!
 //! - *The publication comes between the waiter's look and its arming.* The look
 //!   after the heavy fence finds it.
-//! - *It comes between that look and the sleep.* The waker swaps the waiter word
-//!   to 0, so the futex, which compares the word, does not let the waiter sleep.
+//! - *It comes between that look and the sleep.* The waker clears the waiter's bits,
+//!   so the futex, which compares the word, does not let the waiter sleep.
 //! - *The waker sees an old want.* Then its fence came before the waiter's, and the
 //!   waiter's look finds the publication.
 //! - *The waiter gave up (deadline) and a late waker wakes the next sleep.* A
 //!   wake-up is a hint: the waiter looks again and goes back to sleep.
 //! - *Two wait through the same word, one on the futex and one for the
 //!   doorbell.* Bits are added, never replaced; the want becomes the smaller
-//!   one; the waker takes all bits and serves both.
+//!   one; the waker takes the bits of both and serves both.
+//! - *Others wait for signals of the same endpoint.* They have bits and a want of
+//!   their own in the same word, and a futex of their own
+//!   ([`events`](crate::endpoint::events)); a waker takes whose want is reached.
 //! - *A consumer sleeps for more bytes than are queued, the producer for more
 //!   space than is free.* A producer's preference is `SOFT`: whoever of the two
 //!   arms second finds the other behind its heavy fence, and the producer goes on.
@@ -41,10 +44,15 @@ pub use crate::sys::futex::Wake;
 use crate::error::{Error, Result};
 use crate::mem::{Fence, Memory, Role, Site, Step, Word32, waiter};
 
-/// Memory with a way to reach the peer's poller.
+/// Memory with a way to reach the peer's endpoint as a whole.
 pub trait Notify: Memory {
     /// Makes the peer's descriptor readable.
     fn ring(&self);
+
+    /// Has those look who wait for signals of the peer, with any of the
+    /// [`waiter::EVENTS`] in `bits`: raises its [`Word32::Events`] and wakes that futex, makes
+    /// its descriptor readable, or does what comes to the same.
+    fn alert(&self, bits: u32);
 }
 
 /// Memory on which a thread can wait.
@@ -147,8 +155,9 @@ pub(crate) fn arm_doorbell<C: Condition>(condition: &mut C, arming: Arming) -> R
 /// Says how and for what we wait; returns the value of the waiter word.
 fn arm<M: Memory>(mem: &M, arming: Arming) -> Result<u32> {
     let (word, want) = (arming.role.waiter(), arming.role.want());
-    // ORDERING: Relaxed; these two words are ours but for the waker's swap.
-    let others = mem.load32(word, Site::LookForWaiter) & !arming.how;
+    // ORDERING: Relaxed; these two words are ours but for what the waker takes, and but for
+    // the bits of those who wait for signals, who have a want of their own.
+    let others = mem.load32(word, Site::LookForWaiter) & waiter::BYTES & !arming.how;
     let least = match others {
         0 => arming.want,
         _ => arming.want.min(mem.load64(want, Site::ReadWant)),
@@ -172,15 +181,46 @@ pub(crate) fn is_awaited<M: Memory>(mem: &M, role: Role) -> bool {
     mem.load32(role.waiter(), Site::LookForWaiter) != 0
 }
 
-/// Wakes whoever waits at `role`'s end, which is the peer's.
+/// Wakes those who wait with any of `bits` at `role`'s end, which is the peer's.
 #[cold]
-pub(crate) fn wake_peer<M: Notify>(mem: &M, role: Role) {
-    let bits = mem.swap32(role.waiter(), 0, Site::TakeWaiter);
+pub(crate) fn wake_peer<M: Notify>(mem: &M, role: Role, bits: u32) {
+    let bits = mem.clear32(role.waiter(), bits, Site::TakeWaiter) & bits;
     if bits & waiter::FUTEX != 0 {
         mem.wake_futex(role.waiter());
     }
     if bits & waiter::DOORBELL != 0 {
         mem.ring();
+    }
+    if bits & waiter::EVENTS != 0 {
+        mem.alert(bits);
+    }
+}
+
+/// Wakes those at `role`'s end, which is the peer's, whose want is reached by `amount`, queued
+/// or free bytes; with `last`, those who wait for bytes in any case.
+#[cold]
+pub(crate) fn wake_satisfied<M: Notify>(mem: &M, role: Role, amount: u64, last: bool) {
+    let unasked = !mem.performs(Step::CheckWant);
+    let mut due = 0;
+    if last || unasked || amount >= mem.load64(role.want(), Site::ReadWant) {
+        due |= waiter::BYTES;
+    }
+    if unasked || amount >= mem.load64(role.event_want(), Site::ReadWant) {
+        due |= waiter::EVENTS;
+    }
+    // What nobody waits with need not be cleared: that would cost a locked instruction
+    // for each write while somebody waits for more.
+    if due & mem.load32(role.waiter(), Site::LookForWaiter) != 0 {
+        wake_peer(mem, role, due);
+    }
+}
+
+/// Lets a producer go on that sleeps on a preference, if one does. For a consumer that goes
+/// to sleep while there is space: it may wait for more than is queued.
+pub(crate) fn relieve<M: Notify>(mem: &M) {
+    let bits = mem.load32(Role::Producer.waiter(), Site::LookForWaiter);
+    if bits & waiter::SOFT != 0 && mem.performs(Step::RelieveSoftWaiter) {
+        wake_peer(mem, Role::Producer, waiter::BYTES);
     }
 }
 

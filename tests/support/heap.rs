@@ -13,12 +13,13 @@ use zocket::protocol::{Deadline, Fence, Memory, Notify, Park, Site, Wake, Word32
 /// only where it says so, and is never in time or late by chance.
 #[derive(Debug)]
 pub(crate) struct Heap {
-    words64: [AtomicU64; 6],
-    words32: [AtomicU32; 5],
+    words64: [AtomicU64; 11],
+    words32: [AtomicU32; 6],
     data: Box<[AtomicU8]>,
     asleep: Mutex<()>,
     woken: Condvar,
     rings: AtomicUsize,
+    alerts: AtomicUsize,
 }
 
 fn index64(word: Word64) -> usize {
@@ -29,6 +30,11 @@ fn index64(word: Word64) -> usize {
         Word64::HeadCursor => 3,
         Word64::ConsumerWant => 4,
         Word64::ProducerWant => 5,
+        Word64::ConsumerEventWant => 6,
+        Word64::ProducerEventWant => 7,
+        Word64::Signals => 8,
+        Word64::ReadThreshold => 9,
+        Word64::WriteThreshold => 10,
     }
 }
 
@@ -39,6 +45,7 @@ fn index32(word: Word32) -> usize {
         Word32::ProducerFlags => 2,
         Word32::ProducerWaiter => 3,
         Word32::Writing => 4,
+        Word32::Events => 5,
     }
 }
 
@@ -52,6 +59,7 @@ impl Heap {
             asleep: Mutex::new(()),
             woken: Condvar::new(),
             rings: AtomicUsize::new(0),
+            alerts: AtomicUsize::new(0),
         }
     }
 
@@ -92,6 +100,11 @@ impl Heap {
         self.rings.load(Ordering::SeqCst)
     }
 
+    /// How often those were told to look who wait for signals of the peer.
+    pub(crate) fn alerts(&self) -> usize {
+        self.alerts.load(Ordering::SeqCst)
+    }
+
     /// The bytes of a range, which must be inside the area.
     fn range(&self, offset: usize, len: usize) -> &[AtomicU8] {
         assert!(
@@ -123,6 +136,20 @@ impl Memory for Heap {
 
     fn swap32(&self, word: Word32, value: u32, _: Site) -> u32 {
         self.words32[index32(word)].swap(value, Ordering::SeqCst)
+    }
+
+    fn exchange32(&self, word: Word32, current: u32, new: u32, _: Site) -> Result<u32, u32> {
+        let word = &self.words32[index32(word)];
+        word.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
+    }
+
+    fn exchange64(&self, word: Word64, current: u64, new: u64, _: Site) -> Result<u64, u64> {
+        let word = &self.words64[index64(word)];
+        word.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
+    }
+
+    fn raise32(&self, word: Word32, _: Site) {
+        self.words32[index32(word)].fetch_add(1, Ordering::SeqCst);
     }
 
     fn set32(&self, word: Word32, bits: u32, _: Site) -> u32 {
@@ -168,6 +195,10 @@ impl Memory for Heap {
 impl Notify for &Heap {
     fn ring(&self) {
         self.rings.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn alert(&self, _: u32) {
+        self.alerts.fetch_add(1, Ordering::SeqCst);
     }
 }
 

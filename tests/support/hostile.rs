@@ -22,6 +22,10 @@ pub(crate) enum Access {
     Load32(Word32, Site),
     /// The result of a read-modify-write.
     Change(Word32, Site),
+    /// What an exchange finds instead of what it expects.
+    Exchange32(Word32, Site),
+    /// The same of a 64-bit word.
+    Exchange64(Word64, Site),
     /// A copy out of the data area.
     Bytes,
 }
@@ -375,6 +379,26 @@ impl Memory for Hostile<'_> {
         self.changed(word, site, honest)
     }
 
+    fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32> {
+        let target = (self.role, Access::Exchange32(word, site));
+        match self.world.answer(target, current.into()) as u32 {
+            found if found == current => self.heap().exchange32(word, current, new, site),
+            found => Err(found),
+        }
+    }
+
+    fn exchange64(&self, word: Word64, current: u64, new: u64, site: Site) -> Result<u64, u64> {
+        let target = (self.role, Access::Exchange64(word, site));
+        match self.world.answer(target, current) {
+            found if found == current => self.heap().exchange64(word, current, new, site),
+            found => Err(found),
+        }
+    }
+
+    fn raise32(&self, word: Word32, site: Site) {
+        self.heap().raise32(word, site);
+    }
+
     fn set32(&self, word: Word32, bits: u32, site: Site) -> u32 {
         let honest = self.heap().set32(word, bits, site);
         self.changed(word, site, honest)
@@ -427,6 +451,8 @@ impl Memory for Hostile<'_> {
 
 impl Notify for Hostile<'_> {
     fn ring(&self) {}
+
+    fn alert(&self, _: u32) {}
 }
 
 impl Park for Hostile<'_> {

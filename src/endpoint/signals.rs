@@ -1,0 +1,289 @@
+//! The signals of an endpoint, computed from its state.
+//!
+//! Nothing here is stored twice: who asks gets what positions, flags and thresholds say at
+//! that moment. Stored are only the user signals, which mean what both ends agree
+//! on, and whether an endpoint without a peer shows as writable; in one word of the endpoint,
+//! which either side may change.
+//!
+//! # What went on and off again
+//!
+//! A signal that is set and cleared before anybody looks must still end a wait for it.
+//! Those that only the own process turns off (data, space, thresholds) it does not turn off
+//! behind its own back. Of the others a trace remains: whoever sets a stored signal
+//! sets a second bit above it, in the same read-modify-write, until the owner
+//! [takes](take_stored) it; and flags count how often writing was disabled
+//! and enabled. A [`State`] has both, and [`State::risen_since`] tells.
+
+use super::disposition::ATTEMPTS;
+use crate::error::{Error, Result};
+use crate::mem::{Memory, Role, Site, Step, Word32, Word64, flags, stored};
+use crate::signals::Signals;
+
+/// How often positions are read anew that change while they are read.
+const LOOKS: u32 = 8;
+
+/// What the signals of an endpoint are made of, at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Bytes queued for this endpoint.
+    pub queued: u64,
+    /// Bytes free for this endpoint to write.
+    pub free: u64,
+    /// Whether the peer is closed.
+    pub peer_closed: bool,
+    /// How often this endpoint's writes were disabled and enabled.
+    own_flags: u32,
+    /// The same of the peer's writes.
+    peer_flags: u32,
+    /// Stored signals.
+    stored: Signals,
+    /// Stored signals that went on since they were taken last.
+    risen: Signals,
+    /// The read threshold.
+    pub read_threshold: u64,
+    /// The write threshold.
+    pub write_threshold: u64,
+}
+
+impl State {
+    /// Looks at the endpoint that writes `outgoing` and reads `incoming`.
+    pub fn load<M: Memory>(outgoing: &M, incoming: &M, capacity: u64) -> Self {
+        // The end before the positions: who sees the peer closed sees all that it wrote.
+        let peer_closed = peer_is_closed(outgoing, incoming);
+        // ORDERING(signals-stored): Acquire; pairs with the Release in `change_stored`:
+        // what was done before a signal was set shows.
+        let stored = incoming.load64(Word64::Signals, Site::ObserveSignals);
+        // ORDERING: Relaxed; nothing is read because of them.
+        let own_flags = outgoing.load32(Word32::ConsumerFlags, Site::ObserveDisabled);
+        let peer_flags = incoming.load32(Word32::ConsumerFlags, Site::ObserveDisabled);
+        Self {
+            peer_closed,
+            own_flags,
+            peer_flags,
+            stored: on(stored),
+            risen: risen(stored),
+            read_threshold: threshold(incoming, Word64::ReadThreshold).min(capacity),
+            write_threshold: threshold(incoming, Word64::WriteThreshold).min(capacity),
+            queued: queued(incoming).min(capacity),
+            free: capacity - queued(outgoing).min(capacity),
+        }
+    }
+
+    /// The same state with other bytes queued, seen by whoever reads them.
+    #[must_use]
+    pub fn with_queued(self, queued: u64) -> Self {
+        Self {
+            queued,
+            risen: Signals::empty(),
+            ..self
+        }
+    }
+
+    /// The same state with other bytes free, seen by whoever writes them.
+    #[must_use]
+    pub fn with_free(self, free: u64) -> Self {
+        Self {
+            free,
+            risen: Signals::empty(),
+            ..self
+        }
+    }
+
+    /// The signals that are on.
+    pub fn signals(&self) -> Signals {
+        let own_disabled = self.own_flags & flags::WRITE_DISABLED != 0;
+        let peer_disabled = self.peer_flags & flags::WRITE_DISABLED != 0;
+        let writable = !own_disabled
+            && if self.peer_closed {
+                self.stored.contains(Signals::WRITABLE)
+            } else {
+                self.free > 0
+            };
+        let reached = |threshold, amount| threshold > 0 && amount >= threshold;
+        let mut signals = self.stored & Signals::USER_ALL;
+        for (signal, is_on) in [
+            (Signals::READABLE, self.queued > 0),
+            (Signals::WRITABLE, writable),
+            (Signals::PEER_CLOSED, self.peer_closed),
+            (Signals::WRITE_DISABLED, own_disabled),
+            (Signals::PEER_WRITE_DISABLED, peer_disabled),
+            (
+                Signals::READ_THRESHOLD,
+                reached(self.read_threshold, self.queued),
+            ),
+            (
+                Signals::WRITE_THRESHOLD,
+                reached(self.write_threshold, self.free),
+            ),
+        ] {
+            signals.set(signal, is_on);
+        }
+        signals
+    }
+
+    /// The signals that have gone on since `before`, the last look of those who
+    /// watch this endpoint; some of them may be off again.
+    pub fn risen_since(&self, before: &Self) -> Signals {
+        let mut risen = self.signals() - before.signals();
+        // Of these the trace says more than two looks can.
+        risen.remove(Signals::USER_ALL);
+        risen |= self.risen & Signals::USER_ALL;
+        let own = Changes::between(before.own_flags, self.own_flags);
+        let peer = Changes::between(before.peer_flags, self.peer_flags);
+        risen.set(Signals::WRITE_DISABLED, own.disabled);
+        risen.set(Signals::PEER_WRITE_DISABLED, peer.disabled);
+        // Enabled, and with space, if only for a moment.
+        let writable = own.enabled && self.free > 0 && !self.peer_closed;
+        risen.set(Signals::WRITABLE, writable || risen.contains(Signals::WRITABLE));
+        risen
+    }
+}
+
+/// What happened to a direction's disposition between two looks.
+struct Changes {
+    disabled: bool,
+    enabled: bool,
+}
+
+impl Changes {
+    fn between(before: u32, now: u32) -> Self {
+        let count = |flags: u32| (flags & !flags::CLOSED) / flags::WRITE_DISABLED;
+        let times = count(now).wrapping_sub(count(before)) & (u32::MAX >> 1);
+        let is_disabled = now & flags::WRITE_DISABLED != 0;
+        Self {
+            disabled: times > 1 || (times == 1 && is_disabled),
+            enabled: times > 1 || (times == 1 && !is_disabled),
+        }
+    }
+}
+
+/// Whether the peer of the endpoint that writes `outgoing` is closed.
+pub(super) fn peer_is_closed<M: Memory>(outgoing: &M, incoming: &M) -> bool {
+    // A closing peer sets one and then the other; neither is ever taken back.
+    super::is_closed(incoming, Role::Producer) || super::is_closed(outgoing, Role::Consumer)
+}
+
+/// Bytes queued in a direction, at one moment between call and return.
+pub(super) fn queued<M: Memory>(mem: &M) -> u64 {
+    // ORDERING(data-published, space-freed): Acquire; who is told of bytes or of space
+    // by a signal can have them.
+    let mut head = mem.load64(Word64::Head, Site::ObserveHead);
+    for _ in 0..LOOKS {
+        let tail = mem.load64(Word64::Tail, Site::ObserveTail);
+        let again = mem.load64(Word64::Head, Site::ObserveHead);
+        if head == again {
+            return tail.wrapping_sub(head);
+        }
+        head = again;
+    }
+    // In one who never gets to see both at once, rather too little than too much.
+    let tail = mem.load64(Word64::Tail, Site::ObserveTail);
+    let head = mem.load64(Word64::Head, Site::ObserveHead);
+    match tail.wrapping_sub(head) {
+        queued if queued <= i64::MAX as u64 => queued,
+        _ => 0,
+    }
+}
+
+fn on(word: u64) -> Signals {
+    Signals::from_bits_retain((word & stored::ON) as u32)
+}
+
+fn risen(word: u64) -> Signals {
+    Signals::from_bits_retain((word >> stored::RISEN_SHIFT) as u32)
+}
+
+/// Clears and sets stored signals of the endpoint that consumes `mem`, at once.
+pub fn change_stored<M: Memory>(mem: &M, clear: Signals, set: Signals) {
+    for _ in 0..ATTEMPTS {
+        let word = mem.load64(Word64::Signals, Site::ObserveSignals);
+        let (before, traces) = (on(word), risen(word));
+        let after = (before - clear) | set;
+        let rises = if mem.performs(Step::RecordRise) {
+            after - before
+        } else {
+            Signals::empty()
+        };
+        if after == before {
+            return;
+        }
+        let next = u64::from(after.bits())
+            | u64::from((traces | rises).bits()) << stored::RISEN_SHIFT;
+        // ORDERING(signals-stored): Release; pairs with the Acquire in `State::load`.
+        if mem
+            .exchange64(Word64::Signals, word, next, Site::StoreSignals)
+            .is_ok()
+        {
+            return;
+        }
+    }
+}
+
+/// Removes the traces that `seen` has; they were acted upon.
+pub fn take_stored<M: Memory>(mem: &M, seen: &State) {
+    for _ in 0..ATTEMPTS {
+        if seen.risen.is_empty() {
+            return;
+        }
+        let word = mem.load64(Word64::Signals, Site::ObserveSignals);
+        let next = word & !(u64::from(seen.risen.bits()) << stored::RISEN_SHIFT);
+        if mem
+            .exchange64(Word64::Signals, word, next, Site::StoreSignals)
+            .is_ok()
+        {
+            return;
+        }
+    }
+}
+
+fn threshold<M: Memory>(incoming: &M, word: Word64) -> u64 {
+    incoming.load64(word, Site::Threshold)
+}
+
+/// The read threshold, in bytes; 0 is none.
+pub fn read_threshold<M: Memory>(incoming: &M, capacity: u64) -> u64 {
+    threshold(incoming, Word64::ReadThreshold).min(capacity)
+}
+
+/// The write threshold, in bytes; 0 is none.
+pub fn write_threshold<M: Memory>(incoming: &M, capacity: u64) -> u64 {
+    threshold(incoming, Word64::WriteThreshold).min(capacity)
+}
+
+/// Sets the read threshold; 0 is none.
+///
+/// # Errors
+/// [`Error::TooLarge`] beyond the capacity; the old one stays.
+pub fn set_read_threshold<M: Memory>(incoming: &M, bytes: u64, capacity: u64) -> Result<()> {
+    check_threshold(bytes, capacity)?;
+    incoming.store64(Word64::ReadThreshold, bytes, Site::Threshold);
+    Ok(())
+}
+
+/// Sets the write threshold; 0 is none.
+///
+/// # Errors
+/// [`Error::TooLarge`] beyond the capacity; [`Error::PeerClosed`]; the old one stays.
+pub fn set_write_threshold<M: Memory>(
+    outgoing: &M,
+    incoming: &M,
+    bytes: u64,
+    capacity: u64,
+) -> Result<()> {
+    check_threshold(bytes, capacity)?;
+    if peer_is_closed(outgoing, incoming) {
+        return Err(Error::PeerClosed);
+    }
+    incoming.store64(Word64::WriteThreshold, bytes, Site::Threshold);
+    Ok(())
+}
+
+fn check_threshold(requested: u64, capacity: u64) -> Result<()> {
+    if requested > capacity {
+        return Err(Error::TooLarge {
+            requested,
+            capacity,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,348 @@
+//! Who waits for signals in this process, and what happens when they come.
+//!
+//! A [`Subject`] is what can be waited on: an endpoint, or an event. It keeps a list of
+//! observers: threads that sleep in a wait, and registrations of ports. All
+//! of them live in this process, the one that owns the subject. Whenever the state may
+//! have changed, somebody has the subject *looked at* ([`Subject::look`]): whoever changed it, if that
+//! happened in this process; else a sleeper that was woken, or a port whose descriptor became
+//! readable. The look is made under the list's lock, compares with the look before,
+//! and serves every observer whose condition was met since, in the order in which they came.
+//!
+//! So an observer is served once, with the signals of the moment; a signal that went
+//! on and off again between two looks counts, since a state tells what has
+//! risen since another.
+
+mod sleep;
+mod thread;
+
+pub(crate) use sleep::{End, Item, wait_any};
+pub(crate) use thread::{Outcome, Waiter};
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use nix::time::ClockId;
+
+use crate::endpoint::events::Interest;
+use crate::error::{Error, Result};
+use crate::mem::waiter;
+use crate::signals::Signals;
+use crate::sys::deadline;
+
+/// What can be waited on.
+pub(crate) trait Subject: fmt::Debug + Send + Sync {
+    /// The identity of the object.
+    fn koid(&self) -> u64;
+
+    /// The signals that are on, without a system call.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    fn signals(&self) -> Result<Signals>;
+
+    /// Compares the state with the last look, and serves the observers.
+    fn look(&self);
+
+    /// Adds an observer, or serves it at once.
+    ///
+    /// # Errors
+    /// [`Error::Forked`], or what the system refused; nobody was added then.
+    fn enroll(&self, observer: Observer) -> Result<()>;
+
+    /// Removes observers.
+    fn withdraw(&self, which: &dyn Fn(&Observer) -> bool, why: Withdrawal) -> usize;
+
+    /// The futex of threads that wait for signals.
+    fn events(&self) -> &AtomicU32;
+
+    /// The descriptor that becomes readable when a look is due, if somebody outside of this
+    /// process can bring that about.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Takes what made the descriptor readable; says whether it will never be so again.
+    fn acknowledge(&self) -> bool;
+
+    /// Comes before a sleep: the peer's death must end it.
+    ///
+    /// # Errors
+    /// What the system refused; nobody may sleep then.
+    fn prepare_sleep(&self) -> Result<()>;
+
+    /// Asks the kernel whether the peer is gone, unless that would be noticed anyway.
+    fn check_peer(&self);
+}
+
+/// Why observers are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withdrawal {
+    /// They themselves want no more.
+    GaveUp,
+    /// What they hold on to is closed.
+    Closed,
+}
+
+/// One who waits for signals.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    /// Tells it from others.
+    pub(crate) id: u64,
+    /// The handle through which it waits, or 0.
+    pub(crate) handle: u32,
+    /// Any of these is enough.
+    pub(crate) wanted: Signals,
+    /// Only when some signal goes on, rather than at once.
+    pub(crate) edge: bool,
+    pub(crate) sink: Sink,
+}
+
+/// Where an observer is told.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    Thread(Arc<Waiter>),
+    Port(Registration),
+}
+
+/// What a port is to hear of.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(crate) inbox: Arc<dyn Inbox>,
+    /// The identity of the subject.
+    pub(crate) source: u64,
+    pub(crate) key: u64,
+    pub(crate) clock: Option<ClockId>,
+}
+
+/// Where a port takes what its registrations deliver.
+pub(crate) trait Inbox: fmt::Debug + Send + Sync {
+    fn deliver(&self, notice: Notice);
+
+    /// Watches the descriptor of this subject no longer.
+    fn forget(&self, koid: u64, descriptor: Option<BorrowedFd<'_>>);
+}
+
+/// What a registration delivers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Notice {
+    /// The identity of the subject.
+    pub(crate) source: u64,
+    /// The handle that the registration was made with, or 0.
+    pub(crate) handle: u32,
+    pub(crate) key: u64,
+    pub(crate) wanted: Signals,
+    pub(crate) observed: Signals,
+    /// When, in nanoseconds; 0 if nobody asked.
+    pub(crate) timestamp: i64,
+}
+
+impl Registration {
+    fn deliver(&self, handle: u32, wanted: Signals, observed: Signals) {
+        self.inbox.deliver(Notice {
+            source: self.source,
+            handle,
+            key: self.key,
+            wanted,
+            observed,
+            timestamp: self.clock.map_or(0, deadline::now),
+        });
+    }
+}
+
+impl Observer {
+    /// An observer with an identity of its own.
+    pub(crate) fn new(handle: u32, wanted: Signals, edge: bool, sink: Sink) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            // Relaxed: unique is all it must be.
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            handle,
+            wanted,
+            edge,
+            sink,
+        }
+    }
+
+    fn is_due(&self, on: Signals, risen: Signals) -> bool {
+        on.intersects(self.wanted) && (!self.edge || !risen.is_empty())
+    }
+
+    /// Tells it; says whether a thread has to be woken by the subject's futex.
+    fn serve(&self, observed: Signals) -> bool {
+        match &self.sink {
+            Sink::Thread(waiter) => waiter.finish(Outcome::Met(observed)),
+            Sink::Port(registration) => {
+                registration.deliver(self.handle, self.wanted, observed);
+                false
+            }
+        }
+    }
+}
+
+/// A state that can be compared with an earlier one.
+pub(crate) trait Compare: Copy {
+    fn signals(&self) -> Signals;
+    fn risen_since(&self, before: &Self) -> Signals;
+}
+
+/// The observers of one subject.
+#[derive(Debug)]
+pub(crate) struct Observers<S>(Mutex<List<S>>);
+
+/// The observers, and the last look.
+#[derive(Debug)]
+pub(crate) struct List<S> {
+    before: S,
+    observers: Vec<Observer>,
+    /// What was last announced to the peer.
+    pub(crate) armed: Interest,
+    /// Ports that watch the subject's descriptor, or did.
+    inboxes: Vec<Weak<dyn Inbox>>,
+    /// A thread was served that sleeps on the subject's futex.
+    release: bool,
+    /// The subject is closed, or lives on elsewhere: nobody is added any more.
+    closed: bool,
+}
+
+impl<S: Compare> Observers<S> {
+    pub(crate) fn new(state: S) -> Self {
+        Self(Mutex::new(List {
+            before: state,
+            observers: Vec::new(),
+            armed: Interest::NONE,
+            inboxes: Vec::new(),
+            release: false,
+            closed: false,
+        }))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, List<S>> {
+        // Nothing that is done under the lock panics halfway.
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl<S: Compare> List<S> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.observers.is_empty()
+    }
+
+    /// How observers want to be told, and of which signals.
+    pub(crate) fn wishes(&self) -> (u32, Signals) {
+        let wishes = self.observers.iter().map(|observer| {
+            let how = match &observer.sink {
+                Sink::Thread(waiter) if !waiter.polls() => waiter::EVENT,
+                Sink::Thread(_) | Sink::Port(_) => waiter::EVENT_BELL,
+            };
+            let signals = if observer.edge {
+                Signals::all()
+            } else {
+                observer.wanted
+            };
+            (how, signals)
+        });
+        wishes.fold((0, Signals::empty()), |all, one| (all.0 | one.0, all.1 | one.1))
+    }
+
+    /// The last look.
+    pub(crate) fn before(&self) -> &S {
+        &self.before
+    }
+
+    /// Serves everybody whose condition was met since the last look.
+    pub(crate) fn look(&mut self, now: S) {
+        let risen = now.risen_since(&self.before);
+        self.before = now;
+        // Nearly always nobody is due.
+        let on = now.signals() | risen;
+        let mut release = false;
+        self.observers.retain(|observer| {
+            let due = observer.is_due(on, risen);
+            if due {
+                release |= observer.serve(on);
+            }
+            !due
+        });
+        self.release |= release;
+    }
+
+    /// Notes a state in which nobody needs to be told what went off.
+    pub(crate) fn note(&mut self, now: S) {
+        self.before = now;
+    }
+
+    /// Adds an observer, after a look, or serves it at once.
+    ///
+    /// # Errors
+    /// [`Error::PeerClosed`] if the subject itself is closed.
+    pub(crate) fn add(&mut self, observer: Observer) -> Result<()> {
+        if self.closed {
+            return Err(Error::PeerClosed);
+        }
+        if let Sink::Port(registration) = &observer.sink {
+            self.remember(&registration.inbox);
+        }
+        let on = self.before.signals();
+        if !observer.edge && observer.is_due(on, on) {
+            self.release |= observer.serve(on);
+        } else {
+            self.observers.push(observer);
+        }
+        Ok(())
+    }
+
+    /// Removes observers; threads are told if that was not their own wish.
+    pub(crate) fn withdraw(
+        &mut self,
+        which: &dyn Fn(&Observer) -> bool,
+        why: Withdrawal,
+        now: Signals,
+    ) -> usize {
+        let before = self.observers.len();
+        let mut release = false;
+        self.observers.retain(|observer| {
+            let leaves = which(observer);
+            if leaves
+                && why == Withdrawal::Closed
+                && let Sink::Thread(waiter) = &observer.sink
+            {
+                release |= waiter.finish(Outcome::Cancelled(now | Signals::HANDLE_CLOSED));
+            }
+            !leaves
+        });
+        self.release |= release;
+        before - self.observers.len()
+    }
+
+    /// Tells every thread that it cannot be told any more.
+    pub(crate) fn fail(&mut self, error: Error) {
+        let mut release = false;
+        self.observers.retain(|observer| match &observer.sink {
+            Sink::Thread(waiter) => {
+                release |= waiter.finish(Outcome::Failed(error));
+                false
+            }
+            Sink::Port(_) => true,
+        });
+        self.release |= release;
+    }
+
+    fn remember(&mut self, inbox: &Arc<dyn Inbox>) {
+        let inbox = Arc::downgrade(inbox);
+        if !self.inboxes.iter().any(|known| known.ptr_eq(&inbox)) {
+            self.inboxes.retain(|known| known.strong_count() > 0);
+            self.inboxes.push(inbox);
+        }
+    }
+
+    /// Nobody is added any more. Returns the ports that may watch the descriptor.
+    pub(crate) fn close(&mut self) -> Vec<Weak<dyn Inbox>> {
+        self.closed = true;
+        std::mem::take(&mut self.inboxes)
+    }
+
+    /// Whether the subject's futex must be woken, asked once.
+    pub(crate) fn take_release(&mut self) -> bool {
+        std::mem::take(&mut self.release)
+    }
+}

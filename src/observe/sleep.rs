@@ -1,0 +1,271 @@
+//! Waiting for any signal of any number of subjects.
+//!
+//! With one subject the thread sleeps on its futex; with several on all of theirs at
+//! once, where the kernel has `futex_waitv(2)`; else, or with more than that takes, it
+//! polls their descriptors, and one of its own for what happens in this process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::SigSet;
+use nix::sys::time::TimeSpec;
+
+use super::thread::{self, Bell};
+use super::{Observer, Outcome, Sink, Subject, Waiter, Withdrawal};
+use crate::error::{Error, Result};
+use crate::signals::Signals;
+use crate::sys::deadline::Deadline;
+use crate::sys::futex::{self, Wake};
+
+/// A subject, what is wanted of it, and what was found.
+#[derive(Debug)]
+pub(crate) struct Item<'a> {
+    pub(crate) subject: &'a dyn Subject,
+    /// The handle through which is waited, or 0.
+    pub(crate) handle: u32,
+    pub(crate) wanted: Signals,
+    /// All signals: when it was met or cancelled, else at the end.
+    pub(crate) pending: Signals,
+}
+
+impl<'a> Item<'a> {
+    pub(crate) fn new(subject: &'a dyn Subject, handle: u32, wanted: Signals) -> Self {
+        Self {
+            subject,
+            handle,
+            wanted,
+            pending: Signals::empty(),
+        }
+    }
+
+    /// Looks without waiting; says whether the condition holds.
+    fn poll(&mut self) -> Result<bool> {
+        self.pending = self.subject.signals()?;
+        Ok(self.pending.intersects(self.wanted))
+    }
+}
+
+/// How a wait ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A condition held.
+    Met,
+    /// The deadline passed.
+    TimedOut,
+    /// A handle was closed.
+    Cancelled,
+}
+
+/// Waits until the condition of any item holds or was met for a moment, and says so in the items.
+///
+/// `is_current` says of each item, once it is among the observers, whether it may stay: a
+/// handle that was closed just before is no longer there to cancel it.
+///
+/// # Errors
+/// [`Error::Forked`]; [`Error::FenceRefused`]; [`Error::Os`].
+pub(crate) fn wait_any(
+    items: &mut [Item<'_>],
+    deadline: Deadline,
+    is_current: impl Fn(usize) -> bool,
+) -> Result<End> {
+    if poll_all(items)? {
+        return Ok(End::Met);
+    }
+    if deadline.has_passed() {
+        // Who only looks is not told of a peer that was killed: it asks.
+        items.iter().for_each(|i| i.subject.check_peer());
+        return Ok(if poll_all(items)? {
+            End::Met
+        } else {
+            End::TimedOut
+        });
+    }
+    let mut sleep = Sleep::new(items)?;
+    loop {
+        match sleep.until_told(deadline, &is_current) {
+            // Asked for again, by other means.
+            Err(Error::Os { call, .. }) if call == FUTEX_WAITV && sleep.bell.is_none() => {
+                REFUSED.store(true, Ordering::Relaxed);
+                sleep = Sleep::new(sleep.into_items())?;
+            }
+            Err(error) => return Err(error),
+            Ok(()) => return sleep.finish(),
+        }
+    }
+}
+
+fn poll_all(items: &mut [Item<'_>]) -> Result<bool> {
+    let mut met = false;
+    for item in items {
+        met |= item.poll()?;
+    }
+    Ok(met)
+}
+
+const FUTEX_WAITV: &str = "futex_waitv";
+
+/// Whether the kernel or a sandbox has refused `futex_waitv`.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// A wait that has to sleep.
+struct Sleep<'i, 'a> {
+    items: &'i mut [Item<'a>],
+    waiters: Vec<Arc<Waiter>>,
+    /// Identities of the observers among those of their subjects.
+    enrolled: Vec<u64>,
+    /// Present if the thread polls.
+    bell: Option<Bell>,
+    /// Whose descriptors need not be polled: the peer is gone.
+    silent: Vec<bool>,
+}
+
+impl<'i, 'a> Sleep<'i, 'a> {
+    fn new(items: &'i mut [Item<'a>]) -> Result<Self> {
+        // Relaxed: an old value leads to another refusal.
+        let polls = items.len() > futex::MOST
+            || (items.len() > 1 && REFUSED.load(Ordering::Relaxed));
+        let bell = if polls { Some(thread::bell()?) } else { None };
+        let waiters = items.iter().map(|_| Arc::new(Waiter::new(bell.clone())));
+        Ok(Self {
+            waiters: waiters.collect(),
+            enrolled: Vec::with_capacity(items.len()),
+            silent: vec![false; items.len()],
+            items,
+            bell,
+        })
+    }
+
+    /// Sleeps until one of the waiters was told something, or until `deadline`.
+    fn until_told(&mut self, deadline: Deadline, is_current: &dyn Fn(usize) -> bool) -> Result<()> {
+        self.enroll(is_current)?;
+        for item in &*self.items {
+            item.subject.prepare_sleep()?;
+        }
+        loop {
+            // Before the look: whatever happens after it changes one of the counts.
+            let counts = self.items.iter().map(|item| {
+                let events = item.subject.events();
+                // ORDERING: Relaxed; the futex compares it.
+                (events, events.load(Ordering::Relaxed))
+            });
+            let counts: Vec<_> = counts.collect();
+            self.items.iter().for_each(|item| item.subject.look());
+            if self.is_told() {
+                return Ok(());
+            }
+            let wake = match (&self.bell, &counts[..]) {
+                (Some(_), _) => self.poll(deadline)?,
+                (None, [(events, count)]) => futex::wait(events, *count, deadline),
+                (None, counts) => futex::wait_any(counts, deadline)
+                    .map_err(|e| Error::os(FUTEX_WAITV, e))?,
+            };
+            if wake == Wake::TimedOut {
+                self.items.iter().for_each(|item| item.subject.look());
+                return Ok(());
+            }
+        }
+    }
+
+    fn enroll(&mut self, is_current: &dyn Fn(usize) -> bool) -> Result<()> {
+        for (i, (item, waiter)) in self.items.iter().zip(&self.waiters).enumerate() {
+            let sink = Sink::Thread(Arc::clone(waiter));
+            let observer = Observer::new(item.handle, item.wanted, false, sink);
+            let id = observer.id;
+            match item.subject.enroll(observer) {
+                Ok(()) => self.enrolled.push(id),
+                // Closed since the first look; so is the handle.
+                Err(Error::PeerClosed) => self.cancel(i),
+                Err(error) => return Err(error),
+            }
+            if !is_current(i) {
+                self.cancel(i);
+            }
+        }
+        Ok(())
+    }
+
+    fn cancel(&self, i: usize) {
+        let signals = self.items[i].subject.signals().unwrap_or_default();
+        self.waiters[i].finish(Outcome::Cancelled(signals | Signals::HANDLE_CLOSED));
+    }
+
+    fn is_told(&self) -> bool {
+        self.waiters.iter().any(|waiter| waiter.outcome().is_some())
+    }
+
+    /// Polls once.
+    fn poll(&mut self, deadline: Deadline) -> Result<Wake> {
+        let bell = self.bell.as_ref().expect("only who has one polls");
+        let mut polled = Vec::with_capacity(self.items.len());
+        let mut fds = vec![PollFd::new(thread::descriptor(bell), PollFlags::POLLIN)];
+        for (i, item) in self.items.iter().enumerate() {
+            if let Some(fd) = item.subject.descriptor()
+                && !self.silent[i]
+            {
+                polled.push(i);
+                fds.push(PollFd::new(fd, PollFlags::POLLIN));
+            }
+        }
+        let timeout = deadline.remaining().map(TimeSpec::from_duration);
+        match ppoll(&mut fds, timeout, None::<SigSet>) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::os("ppoll", errno)),
+        }
+        let readable = |fd: &PollFd<'_>| fd.any() == Some(true);
+        let rung: Vec<_> = fds[1..].iter().map(readable).collect();
+        for (i, _) in polled.iter().zip(rung).filter(|(_, rung)| *rung) {
+            self.silent[*i] = self.items[*i].subject.acknowledge();
+        }
+        Ok(if deadline.has_passed() {
+            Wake::TimedOut
+        } else {
+            Wake::Woken
+        })
+    }
+
+    /// Leaves the lists of observers.
+    fn leave(&mut self) {
+        let enrolled = std::mem::take(&mut self.enrolled);
+        for item in &*self.items {
+            let own = |observer: &Observer| enrolled.contains(&observer.id);
+            item.subject.withdraw(&own, Withdrawal::GaveUp);
+        }
+    }
+
+    /// Leaves, and starts over with the same items.
+    fn into_items(mut self) -> &'i mut [Item<'a>] {
+        self.leave();
+        std::mem::take(&mut self.items)
+    }
+
+    fn finish(mut self) -> Result<End> {
+        self.leave();
+        let mut end = End::TimedOut;
+        for (item, waiter) in self.items.iter_mut().zip(&self.waiters) {
+            match waiter.outcome() {
+                None => item.pending = item.subject.signals()?,
+                Some(Outcome::Met(signals)) => {
+                    item.pending = signals;
+                    if end == End::TimedOut {
+                        end = End::Met;
+                    }
+                }
+                Some(Outcome::Cancelled(signals)) => {
+                    item.pending = signals;
+                    end = End::Cancelled;
+                }
+                Some(Outcome::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(end)
+    }
+}
+
+/// However a wait ends, nothing of it stays behind.
+impl Drop for Sleep<'_, '_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

@@ -1,0 +1,392 @@
+//! What a port is made of: a queue, and an epoll over what may bring it more.
+//!
+//! What happens in this process is queued by whoever brings it about. What a peer in
+//! another process does shows as a ring of the endpoint's doorbell; whoever waits for
+//! packets has the endpoint looked at, and that queues what is due. So waiting is
+//! waiting for the epoll, which watches the doorbells of what was registered, and a
+//! descriptor of the queue's own that is readable while something is in it.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::time::ClockId;
+
+use crate::error::{Error, Result};
+use crate::observe::{Inbox, Notice, Observer, Registration, Sink, Subject, Withdrawal};
+use crate::signals::Signals;
+use crate::sys::deadline::Deadline;
+use crate::sys::fork;
+
+/// Most packets that were queued by hand and not taken.
+const MOST_USER_PACKETS: usize = 4096;
+
+/// Events fetched at once: one thread should not take the work of all others.
+const BATCH: usize = 16;
+
+/// The queue's own descriptor among those that are watched: no object has this identity.
+const QUEUE: u64 = 0;
+
+/// What a packet holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    Signals(Notice),
+    User {
+        key: u64,
+        status: i32,
+        payload: [u8; 32],
+    },
+}
+
+impl Content {
+    fn key(&self) -> u64 {
+        match self {
+            Self::Signals(notice) => notice.key,
+            Self::User { key, .. } => *key,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    packets: VecDeque<Content>,
+    by_hand: usize,
+    closed: bool,
+}
+
+/// Something of which registrations were made.
+#[derive(Debug)]
+struct Source {
+    subject: Weak<dyn Subject>,
+    watched: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    this: Weak<Self>,
+    queue: Mutex<Queue>,
+    /// Readable while the queue is not empty.
+    filled: EventFd,
+    epoll: Epoll,
+    sources: Mutex<HashMap<u64, Source>>,
+    /// The process, by its fork generation, that made it.
+    generation: u32,
+}
+
+impl Mailbox {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        fork::install();
+        let filled = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|e| Error::os("eventfd", e))?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
+            .map_err(|e| Error::os("epoll_create1", e))?;
+        epoll
+            .add(&filled, EpollEvent::new(EpollFlags::EPOLLIN, QUEUE))
+            .map_err(|e| Error::os("epoll_ctl", e))?;
+        Ok(Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            queue: Mutex::default(),
+            filled,
+            epoll,
+            sources: Mutex::default(),
+            generation: fork::generation(),
+        }))
+    }
+
+    /// The descriptor to poll.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
+    }
+
+    fn lock_queue(&self) -> MutexGuard<'_, Queue> {
+        // Nothing that is done under the lock panics halfway.
+        self.queue.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn lock_sources(&self) -> MutexGuard<'_, HashMap<u64, Source>> {
+        self.sources.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn check_owner(&self) -> Result<()> {
+        if self.generation == fork::generation() {
+            Ok(())
+        } else {
+            Err(Error::Forked)
+        }
+    }
+
+    /// Has a notice queued when any of `wanted` is met, once.
+    ///
+    /// # Errors
+    /// [`Error::Os`]; [`Error::FenceRefused`]; [`Error::Forked`]; [`Error::PeerClosed`] if the
+    /// subject itself is closed.
+    pub(crate) fn register(
+        &self,
+        subject: &Arc<dyn Subject>,
+        handle: u32,
+        key: u64,
+        wanted: Signals,
+        edge: bool,
+        clock: Option<ClockId>,
+    ) -> Result<()> {
+        self.check_owner()?;
+        self.watch(subject)?;
+        let registration = Registration {
+            inbox: self.this.upgrade().expect("whoever calls holds it"),
+            source: subject.koid(),
+            key,
+            clock,
+        };
+        let sink = Sink::Port(registration);
+        subject.enroll(Observer::new(handle, wanted, edge, sink))
+    }
+
+    /// Watches the doorbell of a subject, unless that is so, or will never ring.
+    fn watch(&self, subject: &Arc<dyn Subject>) -> Result<()> {
+        let koid = subject.koid();
+        let mut sources = self.lock_sources();
+        let source = sources.entry(koid).or_insert_with(|| Source {
+            subject: Arc::downgrade(subject),
+            watched: false,
+        });
+        if source.subject.strong_count() == 0 {
+            // It was here before, and has come back.
+            source.subject = Arc::downgrade(subject);
+            source.watched = false;
+        }
+        let Some(descriptor) = subject.descriptor().filter(|_| !source.watched) else {
+            return Ok(());
+        };
+        if subject.signals()?.contains(Signals::PEER_CLOSED) {
+            return Ok(());
+        }
+        match self
+            .epoll
+            .add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, koid))
+        {
+            Ok(()) | Err(Errno::EEXIST) => source.watched = true,
+            Err(errno) => return Err(Error::os("epoll_ctl", errno)),
+        }
+        Ok(())
+    }
+
+    /// Queues a packet by hand.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] if too many have not been taken; [`Error::Forked`].
+    pub(crate) fn queue(&self, key: u64, status: i32, payload: [u8; 32]) -> Result<()> {
+        self.check_owner()?;
+        let mut queue = self.lock_queue();
+        if queue.by_hand >= MOST_USER_PACKETS {
+            return Err(Error::WouldBlock);
+        }
+        queue.by_hand += 1;
+        self.push(
+            &mut queue,
+            Content::User {
+                key,
+                status,
+                payload,
+            },
+        );
+        Ok(())
+    }
+
+    fn push(&self, queue: &mut Queue, content: Content) {
+        queue.packets.push_back(content);
+        if queue.packets.len() == 1 {
+            // Fails only if it is about to overflow, and then it is readable.
+            let _ = self.filled.write(1);
+        }
+    }
+
+    fn pop(&self) -> Option<Content> {
+        let mut queue = self.lock_queue();
+        let content = queue.packets.pop_front()?;
+        if matches!(content, Content::User { .. }) {
+            queue.by_hand -= 1;
+        }
+        self.settle(&queue);
+        Some(content)
+    }
+
+    /// After packets were taken: the descriptor is readable only while there are more.
+    fn settle(&self, queue: &Queue) {
+        if queue.packets.is_empty() {
+            // Fails only if it was not readable.
+            let _ = self.filled.read();
+        }
+    }
+
+    /// Waits for a packet and takes it.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`]; [`Error::Os`]; [`Error::Forked`].
+    pub(crate) fn wait(&self, deadline: Deadline) -> Result<Content> {
+        self.check_owner()?;
+        loop {
+            if let Some(content) = self.pop() {
+                return Ok(content);
+            }
+            // Asked before the look: a deadline that passes meanwhile gets another one.
+            let passed = deadline.has_passed();
+            self.attend(if passed {
+                EpollTimeout::ZERO
+            } else {
+                timeout(deadline)
+            })?;
+            if passed {
+                return self.pop().ok_or(Error::TimedOut);
+            }
+        }
+    }
+
+    /// Waits for a doorbell or the queue, and has everything looked at that has rung.
+    fn attend(&self, timeout: EpollTimeout) -> Result<()> {
+        let mut events = [EpollEvent::empty(); BATCH];
+        let count = match self.epoll.wait(&mut events, timeout) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(errno) => return Err(Error::os("epoll_wait", errno)),
+        };
+        for event in &events[..count] {
+            if event.data() != QUEUE {
+                self.answer(event.data());
+            }
+        }
+        Ok(())
+    }
+
+    /// A doorbell has rung.
+    fn answer(&self, koid: u64) {
+        let subject = self
+            .lock_sources()
+            .get(&koid)
+            .and_then(|source| source.subject.upgrade());
+        let Some(subject) = subject else { return };
+        if subject.acknowledge() {
+            // It would be readable for ever.
+            self.unwatch(koid, subject.descriptor());
+        }
+        subject.look();
+    }
+
+    fn unwatch(&self, koid: u64, descriptor: Option<BorrowedFd<'_>>) {
+        let mut sources = self.lock_sources();
+        let Some(source) = sources.get_mut(&koid) else {
+            return;
+        };
+        if let Some(descriptor) = descriptor
+            && source.watched
+        {
+            source.watched = false;
+            let removed = self.epoll.delete(descriptor);
+            debug_assert_eq!(removed, Ok(()));
+        }
+    }
+
+    /// Removes registrations of one subject, made with this handle and key, and what they
+    /// queued; says whether there were any.
+    pub(crate) fn cancel(&self, subject: &dyn Subject, handle: u32, key: u64) -> bool {
+        let source = subject.koid();
+        let registered = self.withdraw(subject, |observer, registration| {
+            observer.handle == handle && registration.key == key
+        });
+        let queued = self.discard(|content| match content {
+            Content::Signals(n) => n.source == source && n.handle == handle && n.key == key,
+            Content::User { .. } => false,
+        });
+        registered || queued
+    }
+
+    /// Removes everything with this key; says whether there was anything.
+    pub(crate) fn cancel_key(&self, key: u64) -> bool {
+        let registered = self.subjects().iter().fold(false, |found, subject| {
+            found | self.withdraw(&**subject, |_, registration| registration.key == key)
+        });
+        let queued = self.discard(|content| content.key() == key);
+        registered || queued
+    }
+
+    fn subjects(&self) -> Vec<Arc<dyn Subject>> {
+        let sources = self.lock_sources();
+        sources
+            .values()
+            .filter_map(|source| source.subject.upgrade())
+            .collect()
+    }
+
+    fn withdraw(
+        &self,
+        subject: &dyn Subject,
+        which: impl Fn(&Observer, &Registration) -> bool,
+    ) -> bool {
+        let own = |observer: &Observer| match &observer.sink {
+            Sink::Port(registration) => {
+                let inbox = Arc::as_ptr(&registration.inbox);
+                std::ptr::addr_eq(inbox, self) && which(observer, registration)
+            }
+            Sink::Thread(_) => false,
+        };
+        subject.withdraw(&own, Withdrawal::GaveUp) > 0
+    }
+
+    fn discard(&self, which: impl Fn(&Content) -> bool) -> bool {
+        let mut queue = self.lock_queue();
+        let before = queue.packets.len();
+        queue.packets.retain(|content| !which(content));
+        let by_hand = |content: &&Content| matches!(content, Content::User { .. });
+        queue.by_hand = queue.packets.iter().filter(by_hand).count();
+        if before != queue.packets.len() {
+            self.settle(&queue);
+        }
+        before != queue.packets.len()
+    }
+
+    /// Discards packets and registrations, for good. Who waits here goes on waiting.
+    pub(crate) fn close(&self) {
+        if self.check_owner().is_err() {
+            // The epoll is the parent's too.
+            return;
+        }
+        self.lock_queue().closed = true;
+        self.discard(|_| true);
+        for subject in self.subjects() {
+            self.withdraw(&*subject, |_, _| true);
+            self.unwatch(subject.koid(), subject.descriptor());
+        }
+    }
+}
+
+impl Inbox for Mailbox {
+    fn deliver(&self, notice: Notice) {
+        let mut queue = self.lock_queue();
+        if !queue.closed {
+            self.push(&mut queue, Content::Signals(notice));
+        }
+    }
+
+    fn forget(&self, koid: u64, descriptor: Option<BorrowedFd<'_>>) {
+        self.unwatch(koid, descriptor);
+        self.lock_sources().remove(&koid);
+    }
+}
+
+/// At most until the deadline, in the milliseconds that the system call takes: late rather
+/// than early.
+fn timeout(deadline: Deadline) -> EpollTimeout {
+    let Some(remaining) = deadline.remaining() else {
+        return EpollTimeout::NONE;
+    };
+    let millis = remaining.saturating_add(Duration::from_nanos(999_999)).as_millis();
+    // More than that are waited for in parts.
+    EpollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)
+}

@@ -1,0 +1,186 @@
+//! An endpoint as a subject: what its observers see, and what they have announced to
+//! the peer.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::AtomicU32;
+
+use super::link::Link;
+use super::postponed;
+use crate::endpoint::events::{self, Interest};
+use crate::endpoint::signals::{self, State};
+use crate::error::Result;
+use crate::mem::{Role, Word32};
+use crate::observe::{Compare, List, Observer, Subject, Withdrawal};
+use crate::signals::Signals;
+use crate::sys::hangup;
+
+/// How often what is announced may change in one look. If the state changes as fast as that
+/// again and again, any change is announced.
+const MOST_ARMINGS: u32 = 4;
+
+impl Compare for State {
+    fn signals(&self) -> Signals {
+        self.signals()
+    }
+
+    fn risen_since(&self, before: &Self) -> Signals {
+        self.risen_since(before)
+    }
+}
+
+impl Link {
+    /// Does something under the observers' lock, and then tells who has to be told.
+    pub(crate) fn with_observers<T>(&self, f: impl FnOnce(&mut List<State>) -> T) -> T {
+        postponed::after(|| {
+            let mut list = self.observers.lock();
+            let result = f(&mut list);
+            let release = list.take_release();
+            drop(list);
+            if release {
+                events::alert_own(self.direction(Role::Consumer));
+            }
+            result
+        })
+    }
+
+    /// Serves the observers. Not while this thread holds a lock of observers.
+    pub(crate) fn look_now(&self) {
+        self.with_observers(|list| self.look_and_arm(list));
+    }
+
+    /// Serves the observers, and has the peer announce what those want that stay.
+    pub(crate) fn look_and_arm(&self, list: &mut List<State>) {
+        self.look_once(list);
+        for attempt in 1..=MOST_ARMINGS {
+            let interest = self.interest(list, attempt == MOST_ARMINGS);
+            if interest.how == 0 {
+                return self.rest(list);
+            }
+            if interest == list.armed && self.is_armed(interest) {
+                break;
+            }
+            let (outgoing, incoming) = (self.belled(Role::Producer), self.belled(Role::Consumer));
+            if let Err(error) = events::arm(&outgoing, &incoming, interest) {
+                list.fail(error);
+                return;
+            }
+            list.armed = interest;
+            self.look_once(list);
+        }
+        let incoming = self.belled(Role::Consumer);
+        events::before_sleep(&incoming, list.armed, list.before(), self.capacity());
+    }
+
+    fn look_once(&self, list: &mut List<State>) {
+        let now = self.state();
+        signals::take_stored(self.direction(Role::Consumer), &now);
+        list.look(now);
+    }
+
+    fn interest(&self, list: &List<State>, any: bool) -> Interest {
+        let (how, signals) = list.wishes();
+        match Interest::new(how, signals, list.before()) {
+            interest if any => Interest {
+                data: 0,
+                space: 0,
+                ..interest
+            },
+            interest => interest,
+        }
+    }
+
+    fn is_armed(&self, interest: Interest) -> bool {
+        events::is_armed(
+            self.direction(Role::Producer),
+            self.direction(Role::Consumer),
+            interest,
+        )
+    }
+
+    /// Nobody waits any more.
+    fn rest(&self, list: &mut List<State>) {
+        if list.armed != Interest::NONE {
+            list.armed = Interest::NONE;
+            events::disarm(self.direction(Role::Producer), self.direction(Role::Consumer));
+        }
+        self.set_observed(false);
+    }
+
+    /// Removes all observers, for good: the endpoint is closed or lives on elsewhere. Ports must
+    /// not go on watching a descriptor that is about to be somebody else's.
+    pub(crate) fn leave_observers(&self) {
+        let inboxes = self.with_observers(|list| {
+            list.withdraw(&|_| true, Withdrawal::Closed, list.before().signals());
+            self.rest(list);
+            list.close()
+        });
+        let (koid, _) = self.koids();
+        for inbox in inboxes.iter().filter_map(std::sync::Weak::upgrade) {
+            inbox.forget(koid, Some(self.doorbell().as_fd()));
+        }
+    }
+}
+
+impl Subject for Link {
+    fn koid(&self) -> u64 {
+        self.koids().0
+    }
+
+    fn signals(&self) -> Result<Signals> {
+        self.check_forked()?;
+        Ok(self.state().signals())
+    }
+
+    fn look(&self) {
+        Link::look(self);
+    }
+
+    fn enroll(&self, observer: Observer) -> Result<()> {
+        self.check_forked()?;
+        self.with_observers(|list| {
+            // From here on nobody turns anything off without our noticing.
+            self.set_observed(true);
+            if list.is_empty() {
+                // What went on before nobody waits for.
+                list.note(self.state());
+            }
+            self.look_once(list);
+            let added = list.add(observer);
+            self.look_and_arm(list);
+            added
+        })
+    }
+
+    fn withdraw(&self, which: &dyn Fn(&Observer) -> bool, why: Withdrawal) -> usize {
+        self.with_observers(|list| {
+            let now = self.state().signals();
+            let count = list.withdraw(which, why, now);
+            self.look_and_arm(list);
+            count
+        })
+    }
+
+    fn events(&self) -> &AtomicU32 {
+        self.direction(Role::Consumer).futex(Word32::Events)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.doorbell().as_fd())
+    }
+
+    fn acknowledge(&self) -> bool {
+        Link::acknowledge(self)
+    }
+
+    fn prepare_sleep(&self) -> Result<()> {
+        self.check_forked()?;
+        self.start_watch()?;
+        hangup::check()
+    }
+
+    fn check_peer(&self) {
+        if !self.is_watched() && self.peer_here().is_none() {
+            self.look_for_hang_up();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! How many handles an object has, and who has the last.
+
+use super::sync::{InProcess, Platform, Site, Step, Word32};
+
+/// The number of handles to one object.
+///
+/// Starts at one. Once it has fallen to zero it stays there, and exactly one caller
+/// learned that it did: [`release`](Self::release) or [`claim_last`](Self::claim_last)
+/// said so. That caller sees everything that was done through handles which were
+/// released before, and closes the object.
+#[derive(Debug)]
+pub struct HandleCount<P: Platform = InProcess> {
+    platform: P,
+    count: P::Word32,
+}
+
+impl Default for HandleCount {
+    fn default() -> Self {
+        Self::new(InProcess)
+    }
+}
+
+impl<P: Platform> HandleCount<P> {
+    /// One handle.
+    pub fn new(platform: P) -> Self {
+        let count = platform.word32(1);
+        Self { platform, count }
+    }
+
+    /// Counts one more, unless there is none left: a duplicate that is being made
+    /// while the last handle is closed must not bring the object back.
+    #[must_use]
+    pub fn try_add(&self) -> bool {
+        let mut count = self.count.load(Site::AddHandle);
+        while count != 0 || !self.platform.performs(Step::RefuseDead) {
+            // No overflow: a table holds fewer handles than there are numbers.
+            match self.count.exchange(count, count + 1, Site::AddHandle) {
+                Ok(_) => return true,
+                Err(now) => count = now,
+            }
+        }
+        false
+    }
+
+    /// Counts one less; whether that was the last.
+    #[must_use]
+    pub fn release(&self) -> bool {
+        // ORDERING(handles-dropped): Release; pairs with the Acquire of whoever has
+        // the last handle, here or in `claim_last`.
+        let before = self.count.decrement(Site::DropHandle);
+        debug_assert_ne!(before, 0, "released more often than added");
+        if before != 1 {
+            return false;
+        }
+        // ORDERING(handles-dropped): Acquire; the subtractions are one chain, and
+        // this reads its end.
+        self.count.load(Site::LastHandle);
+        true
+    }
+
+    /// Takes the last handle's place, if there is exactly one: from one to zero, or
+    /// nothing.
+    #[must_use]
+    pub fn claim_last(&self) -> bool {
+        // ORDERING(handles-dropped): Acquire; pairs with the Release in `release`.
+        self.count.exchange(1, 0, Site::ClaimHandle).is_ok()
+    }
+
+    /// How many there are. May change at any moment, but from zero.
+    pub fn get(&self) -> u32 {
+        self.count.load(Site::CountHandles)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_release_says_so() {
+        let count = HandleCount::default();
+        assert!(count.try_add());
+        assert_eq!(count.get(), 2);
+        assert!(!count.release());
+        assert!(count.release());
+        assert_eq!(count.get(), 0);
+    }
+
+    #[test]
+    fn nothing_is_added_to_none() {
+        let count = HandleCount::default();
+        assert!(count.release());
+        assert!(!count.try_add());
+        assert_eq!(count.get(), 0);
+    }
+
+    #[test]
+    fn claim_takes_the_last_handle_and_no_other() {
+        let count = HandleCount::default();
+        assert!(count.try_add());
+        assert!(!count.claim_last());
+        assert_eq!(count.get(), 2);
+        assert!(!count.release());
+        assert!(count.claim_last());
+        assert!(!count.claim_last());
+        assert!(!count.try_add());
+    }
+}

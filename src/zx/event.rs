@@ -1,0 +1,162 @@
+//! Events: signals without anything else.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::handle;
+use super::object::{Content, Object};
+use super::status::{Result, Status};
+use super::types::*;
+use crate::error;
+use crate::observe::{Compare, List, Observer, Observers, Subject, Withdrawal};
+use crate::signals::{Rights, Signals};
+use crate::sys::{fork, futex, koid};
+
+/// An object of type `ZX_OBJ_TYPE_EVENT`.
+#[derive(Debug)]
+pub(super) struct Event(Arc<Core>);
+
+impl Event {
+    fn new() -> Self {
+        Self(Arc::new(Core {
+            koid: koid::new(),
+            signals: AtomicU32::new(0),
+            events: AtomicU32::new(0),
+            observers: Observers::new(State::default()),
+            generation: fork::generation(),
+        }))
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.0
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Core {
+    koid: u64,
+    /// Changes under the observers' lock.
+    signals: AtomicU32,
+    /// The futex of threads that wait.
+    events: AtomicU32,
+    observers: Observers<State>,
+    generation: u32,
+}
+
+/// The signals of an event. Nothing goes on without a look.
+#[derive(Clone, Copy, Debug, Default)]
+struct State(Signals);
+
+impl Compare for State {
+    fn signals(&self) -> Signals {
+        self.0
+    }
+
+    fn risen_since(&self, before: &Self) -> Signals {
+        self.0 - before.0
+    }
+}
+
+impl Core {
+    fn state(&self) -> State {
+        // Acquire; pairs with the Release in `signal`: who sees a signal sees what was done
+        // before it was set.
+        State(Signals::from_bits_retain(
+            self.signals.load(Ordering::Acquire),
+        ))
+    }
+
+    /// Does something under the observers' lock, and wakes whom that concerns.
+    fn with_observers<T>(&self, f: impl FnOnce(&mut List<State>) -> T) -> T {
+        let mut list = self.observers.lock();
+        let result = f(&mut list);
+        let release = list.take_release();
+        drop(list);
+        if release {
+            // Relaxed: the futex compares it, and carries no data.
+            self.events.fetch_add(1, Ordering::Relaxed);
+            futex::wake_all(&self.events);
+        }
+        result
+    }
+
+    /// Clears and sets signals, at once.
+    pub(super) fn signal(&self, clear: Signals, set: Signals) {
+        self.with_observers(|list| {
+            let now = (self.state().0 - clear) | set;
+            self.signals.store(now.bits(), Ordering::Release);
+            list.look(State(now));
+        });
+    }
+
+    /// The last handle is gone.
+    pub(super) fn close(&self) {
+        let inboxes = self.with_observers(|list| {
+            let now = self.state().0;
+            list.withdraw(&|_| true, Withdrawal::Closed, now);
+            list.close()
+        });
+        for inbox in inboxes.iter().filter_map(std::sync::Weak::upgrade) {
+            inbox.forget(self.koid, None);
+        }
+    }
+}
+
+impl Subject for Core {
+    fn koid(&self) -> u64 {
+        self.koid
+    }
+
+    fn signals(&self) -> error::Result<Signals> {
+        Ok(self.state().0)
+    }
+
+    fn look(&self) {}
+
+    fn enroll(&self, observer: Observer) -> error::Result<()> {
+        if self.generation != fork::generation() {
+            return Err(error::Error::Forked);
+        }
+        self.with_observers(|list| list.add(observer))
+    }
+
+    fn withdraw(&self, which: &dyn Fn(&Observer) -> bool, why: Withdrawal) -> usize {
+        let now = self.state().0;
+        self.with_observers(|list| list.withdraw(which, why, now))
+    }
+
+    fn events(&self) -> &AtomicU32 {
+        &self.events
+    }
+
+    /// Nobody outside of this process can signal an event.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn acknowledge(&self) -> bool {
+        false
+    }
+
+    fn prepare_sleep(&self) -> error::Result<()> {
+        Ok(())
+    }
+
+    fn check_peer(&self) {}
+}
+
+/// Makes an event, which has no signals on, and a handle to it.
+///
+/// Like [`zx_event_create`](https://fuchsia.dev/reference/syscalls/event_create).
+///
+/// # Errors
+/// `INVALID_ARGS` for any options; `NO_MEMORY` if there are too many handles.
+pub fn zx_event_create(options: u32) -> Result<zx_handle_t> {
+    if options != 0 {
+        return Err(Status::INVALID_ARGS);
+    }
+    fork::install();
+    let rights = Rights::from_bits_retain(ZX_DEFAULT_EVENT_RIGHTS);
+    handle::insert(Object::new(Content::Event(Event::new())), rights)
+}

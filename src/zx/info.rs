@@ -1,0 +1,141 @@
+//! What there is to know about an object.
+
+use super::handle::{self, Handle};
+use super::memory::Sink;
+use super::socket::Socket;
+use super::status::{Result, Status};
+use super::types::*;
+use crate::layout::Kind;
+use crate::signals::Rights;
+
+/// Tells about an object: `ZX_INFO_HANDLE_BASIC`, `ZX_INFO_HANDLE_COUNT`,
+/// `ZX_INFO_SOCKET`, or with `ZX_INFO_HANDLE_VALID` only whether there is one.
+///
+/// Exactly the record is copied, even into a larger buffer. `actual` becomes the number of records
+/// copied, `avail` that of records there are. Like
+/// [`zx_object_get_info`](https://fuchsia.dev/reference/syscalls/object_get_info).
+///
+/// # Errors
+/// In this order: `NOT_SUPPORTED` for other topics; `BAD_HANDLE`; `WRONG_TYPE`; `ACCESS_DENIED`
+/// without `INSPECT`, which the count and the socket need; `BUFFER_TOO_SMALL`, with
+/// `actual` 0 and `avail` 1; `INVALID_ARGS` if the buffer cannot be written.
+pub fn zx_object_get_info(
+    handle: zx_handle_t,
+    topic: u32,
+    mut buffer: impl Sink,
+    actual: Option<&mut usize>,
+    avail: Option<&mut usize>,
+) -> Result {
+    let Some(record) = record(handle, topic)? else {
+        return Ok(());
+    };
+    let fits = buffer.len() >= record.bytes().len();
+    if fits {
+        if buffer.is_null() || buffer.store(0, record.bytes()).is_err() {
+            return Err(Status::INVALID_ARGS);
+        }
+    }
+    if let Some(actual) = actual {
+        *actual = usize::from(fits);
+    }
+    if let Some(avail) = avail {
+        *avail = 1;
+    }
+    if fits {
+        Ok(())
+    } else {
+        Err(Status::BUFFER_TOO_SMALL)
+    }
+}
+
+/// Looks the object up, and makes the record; there is none if only validity is asked for.
+fn record(handle: zx_handle_t, topic: u32) -> Result<Option<Record>> {
+    let make: fn(&Handle) -> Result<Option<Record>> = match topic {
+        ZX_INFO_HANDLE_VALID => |_| Ok(None),
+        ZX_INFO_HANDLE_BASIC => |handle| Ok(Some(basic(handle))),
+        ZX_INFO_HANDLE_COUNT => |handle| {
+            handle.check(Rights::INSPECT)?;
+            let mut record = Record::new();
+            record.put(0, &handle.object.handles.get().to_ne_bytes());
+            Ok(Some(record))
+        },
+        ZX_INFO_SOCKET => |handle| {
+            let socket = handle.object.socket()?;
+            handle.check(Rights::INSPECT)?;
+            self::socket(socket).map(Some)
+        },
+        _ => return Err(Status::NOT_SUPPORTED),
+    };
+    handle::with(handle, |handle| make(handle))
+}
+
+/// `zx_info_handle_basic_t`
+fn basic(handle: &Handle) -> Record {
+    let (koid, related) = handle.object.koids();
+    let mut record = Record::new();
+    record.put(0, &koid.to_ne_bytes());
+    record.put(8, &handle.rights.bits().to_ne_bytes());
+    record.put(12, &handle.object.kind().to_ne_bytes());
+    record.put(16, &related.to_ne_bytes());
+    record.put(24, &[0; 8]);
+    record
+}
+
+/// `zx_info_socket_t`
+fn socket(socket: &Socket) -> Result<Record> {
+    let link = socket.link();
+    let state = link.state();
+    let capacity = link.capacity();
+    let (tx_max, tx_size) = if state.peer_closed {
+        (0, 0)
+    } else {
+        (capacity, capacity - state.free)
+    };
+    let options = match socket.kind() {
+        Kind::Stream => ZX_SOCKET_STREAM,
+        Kind::Datagram => ZX_SOCKET_DATAGRAM,
+    };
+    let available = socket.next_len(state.queued)?;
+    let mut record = Record::new();
+    record.put(0, &options.to_ne_bytes());
+    record.put(4, &[0; 4]);
+    let sizes = [capacity, state.queued, available, tx_max, tx_size];
+    for (i, size) in sizes.into_iter().enumerate() {
+        record.put(8 + 8 * i, &size.to_ne_bytes());
+    }
+    Ok(record)
+}
+
+/// The bytes of a record, in the layout of its C type.
+struct Record {
+    bytes: [u8; size_of::<zx_info_socket_t>()],
+    len: usize,
+}
+
+impl Record {
+    fn new() -> Self {
+        Self {
+            bytes: [0; _],
+            len: 0,
+        }
+    }
+
+    /// The fields come in order.
+    fn put(&mut self, at: usize, value: &[u8]) {
+        debug_assert_eq!(at, self.len);
+        self.len = at + value.len();
+        self.bytes[at..self.len].copy_from_slice(value);
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+const _: () = {
+    assert!(size_of::<zx_info_handle_basic_t>() == 32);
+    assert!(size_of::<zx_info_handle_count_t>() == 4);
+    assert!(size_of::<zx_info_socket_t>() == 48);
+    assert!(size_of::<zx_wait_item_t>() == 12);
+    assert!(size_of::<zx_port_packet_t>() == 48);
+};

@@ -1,0 +1,345 @@
+//! Endpoints behind handles: any number of threads read and write through them, one at a time
+//! in each direction.
+
+use std::sync::Arc;
+
+use super::handle;
+use super::memory::{BadAddress, Sink, Source, is_null_buffer};
+use super::object::{Content, Object};
+use super::serial::{Serial, SerialGuard};
+use super::status::{Result, Status};
+use super::types::*;
+use crate::endpoint::Grant;
+use crate::layout::Kind;
+use crate::ring::record::Prefix;
+use crate::signals::{Disposition, Rights};
+use crate::socket::{Builder, Lane, Link, Receiving, Sending};
+
+/// An endpoint that is shared by threads.
+#[derive(Debug)]
+pub(super) struct Socket {
+    link: Arc<Link>,
+    kind: Kind,
+    /// Both empty once the endpoint lives on in an envelope.
+    receiving: Serial<Option<Receiving>>,
+    sending: Serial<Option<Sending>>,
+}
+
+/// Sizes beyond this are refused, whatever the capacity.
+const MOST: usize = u32::MAX as usize;
+
+impl Socket {
+    /// # Errors
+    /// If the positions in its memory are impossible.
+    pub(super) fn new(link: Arc<Link>) -> Result<Self> {
+        let header = *link.header();
+        let (receiving, sending) = (
+            Receiving::new(Arc::clone(&link))?,
+            Sending::new(Arc::clone(&link))?,
+        );
+        Ok(Self {
+            link,
+            kind: header.kind,
+            receiving: Serial::new(Some(receiving), header.fence_mode),
+            sending: Serial::new(Some(sending), header.fence_mode),
+        })
+    }
+
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The two directions, when no call is under way in either.
+    pub(super) fn lock(&self) -> Result<(Held<'_, Receiving>, Held<'_, Sending>)> {
+        Ok((self.receiving.lock()?, self.sending.lock()?))
+    }
+
+    /// Waits until every call has ended that is under way in either direction: those that come
+    /// later know of observers that were added before.
+    pub(super) fn settle(&self) -> Result {
+        drop(self.receiving.lock()?);
+        drop(self.sending.lock()?);
+        Ok(())
+    }
+
+    #[inline]
+    fn write(&self, source: &impl Source) -> Result<usize> {
+        let mut sending = self.sending.lock()?;
+        let half = present(&mut sending)?;
+        let size = source.len();
+        if size > MOST {
+            half.attempt(|writer| writer.check())?;
+            return Err(Status::INVALID_ARGS);
+        }
+        let mut copied = Ok(());
+        let written = match self.kind {
+            Kind::Stream => half.attempt(|writer| {
+                let grant = writer.begin(size.min(1), size)?;
+                let len = grant.len();
+                copied = copy_in(&grant, 0, len, source);
+                if copied.is_ok() && len > 0 {
+                    grant.commit(len);
+                }
+                Ok(len)
+            }),
+            Kind::Datagram => half.attempt(|writer| {
+                let grant = writer.begin(size, size)?;
+                if size > 0 {
+                    let prefix = Prefix::new(size);
+                    let prefix = prefix.as_bytes();
+                    copied = copy_in(&grant, prefix.len(), size, source);
+                    if copied.is_ok() {
+                        grant.ring().copy_in(0, prefix);
+                        grant.commit_record(prefix.len(), size);
+                    }
+                }
+                Ok(size)
+            }),
+        }?;
+        copied.map(|()| written).map_err(|_| Status::INVALID_ARGS)
+    }
+
+    #[inline]
+    fn read(&self, peek: bool, sink: &mut impl Sink) -> Result<usize> {
+        let mut receiving = self.receiving.lock()?;
+        let half = present(&mut receiving)?;
+        let size = sink.len();
+        if size > MOST {
+            return Err(Status::INVALID_ARGS);
+        }
+        let mut copied = Ok(());
+        let read = match self.kind {
+            Kind::Stream => half.attempt(|reader| {
+                let queued = reader.available(size)?;
+                let len = (size as u64).min(queued) as usize;
+                copied = copy_out(reader.ring(), 0, len, sink);
+                if !peek && copied.is_ok() {
+                    reader.consume(len);
+                }
+                Ok(len)
+            }),
+            Kind::Datagram => half.attempt(|reader| {
+                let record = reader.first_datagram()?;
+                let len = size.min(record.payload);
+                copied = copy_out(reader.ring(), record.prefix, len, sink);
+                if !peek && len > 0 {
+                    reader.consume_datagram(record);
+                }
+                Ok(len)
+            }),
+        }?;
+        copied.map(|()| read).map_err(|_| Status::INVALID_ARGS)
+    }
+
+    /// Bytes that one read can get.
+    pub(super) fn next_len(&self, queued: u64) -> Result<u64> {
+        if self.kind == Kind::Stream {
+            return Ok(queued);
+        }
+        let mut receiving = self.receiving.lock()?;
+        let first = present(&mut receiving)?.attempt(|reader| reader.first_datagram());
+        Ok(first.map_or(0, |record| record.payload as u64))
+    }
+}
+
+/// One direction, held by this thread.
+pub(super) type Held<'a, T> = SerialGuard<'a, Option<T>>;
+
+/// What is held, unless it has left the process since the handle was looked up.
+#[inline(always)]
+fn present<'a, T>(held: &'a mut Held<'_, T>) -> Result<&'a mut T> {
+    held.as_mut().ok_or(Status::BAD_HANDLE)
+}
+
+/// Fills `len` bytes of a grant from the caller's memory.
+#[inline(always)]
+fn copy_in(
+    grant: &Grant<'_, Lane>,
+    prefix: usize,
+    len: usize,
+    source: &impl Source,
+) -> Result<(), BadAddress> {
+    let ring = grant.ring();
+    let [(offset, first), (rest, second)] = ring.ranges(prefix, len);
+    source.copy_to(0, ring.mem().slice_mut(offset, first))?;
+    if second > 0 {
+        source.copy_to(first, ring.mem().slice_mut(rest, second))?;
+    }
+    Ok(())
+}
+
+/// Copies `len` bytes behind the head to the caller's memory.
+#[inline(always)]
+fn copy_out(
+    ring: &crate::ring::Consumer<Lane>,
+    prefix: usize,
+    len: usize,
+    sink: &mut impl Sink,
+) -> Result<(), BadAddress> {
+    let [(offset, first), (rest, second)] = ring.ranges(prefix, len);
+    sink.copy_from(0, ring.mem().slice(offset, first))?;
+    if second > 0 {
+        sink.copy_from(first, ring.mem().slice(rest, second))?;
+    }
+    Ok(())
+}
+
+/// Calls `f` with the socket that a handle stands for, if it has the right.
+#[inline]
+fn with_socket<T>(
+    value: zx_handle_t,
+    needed: Rights,
+    f: impl FnOnce(&Socket) -> Result<T>,
+) -> Result<T> {
+    handle::with(value, |handle| {
+        let socket = handle.object.socket()?;
+        handle.check(needed)?;
+        f(socket)
+    })
+}
+
+/// Makes two connected endpoints of 256 KiB in each direction, and handles to them.
+///
+/// `ZX_SOCKET_STREAM` for bytes without boundaries, `ZX_SOCKET_DATAGRAM` for whole messages.
+/// Like [`zx_socket_create`](https://fuchsia.dev/reference/syscalls/socket_create).
+///
+/// # Errors
+/// `INVALID_ARGS` for other options; `NO_MEMORY`; `NO_RESOURCES` without descriptors.
+pub fn zx_socket_create(options: u32) -> Result<(zx_handle_t, zx_handle_t)> {
+    create(options, Builder::new())
+}
+
+/// Makes two connected endpoints as [`zx_socket_create`] does, of 4 KiB to 1 GiB in each
+/// direction, rounded up to whole pages. Zircon has no name for this.
+///
+/// # Errors
+/// As [`zx_socket_create`], and then `OUT_OF_RANGE` for other capacities.
+pub fn socket_create_with_capacity(
+    options: u32,
+    capacity: usize,
+) -> Result<(zx_handle_t, zx_handle_t)> {
+    create(options, Builder::new().capacity(capacity))
+}
+
+fn create(options: u32, builder: Builder) -> Result<(zx_handle_t, zx_handle_t)> {
+    let kind = match options {
+        ZX_SOCKET_STREAM => Kind::Stream,
+        ZX_SOCKET_DATAGRAM => Kind::Datagram,
+        _ => return Err(Status::INVALID_ARGS),
+    };
+    let [a, b] = builder.links(kind)?;
+    let (a, b) = (adopt(a)?, adopt(b));
+    match b {
+        Ok(b) => Ok((a, b)),
+        Err(status) => {
+            handle::zx_handle_close(a)?;
+            Err(status)
+        }
+    }
+}
+
+/// Makes a handle to an endpoint that no handle stands for.
+pub(super) fn adopt(link: Arc<Link>) -> Result<zx_handle_t> {
+    let rights = link.rights();
+    let object = Object::new(Content::Socket(Socket::new(link)?));
+    handle::insert(object, rights)
+}
+
+/// Writes to the peer: of a stream as much as there is space for, at least a byte; of a datagram
+/// socket everything or nothing. Returns how much it was. Does not block.
+///
+/// Nothing is queued if the buffer cannot be read. Like
+/// [`zx_socket_write`](https://fuchsia.dev/reference/syscalls/socket_write).
+///
+/// # Errors
+/// In this order: `INVALID_ARGS` for a null buffer of some size, or any options;
+/// `BAD_HANDLE`; `WRONG_TYPE`; `ACCESS_DENIED` without `WRITE`; `PEER_CLOSED`;
+/// `BAD_STATE` if writing is disabled; `INVALID_ARGS` beyond 32 bits; `SHOULD_WAIT` if the
+/// direction is full; `OUT_OF_RANGE` for a datagram larger than the capacity; `SHOULD_WAIT` for
+/// one that does not fit now; `INVALID_ARGS` if the buffer cannot be read.
+#[inline]
+pub fn zx_socket_write(handle: zx_handle_t, options: u32, buffer: impl Source) -> Result<usize> {
+    if is_null_buffer(buffer.is_null(), buffer.len()) || options != 0 {
+        return Err(Status::INVALID_ARGS);
+    }
+    with_socket(handle, Rights::WRITE, |socket| socket.write(&buffer))
+}
+
+/// Reads what the peer has written: of a stream as much as is there and fits; of a datagram
+/// socket the first datagram, of which the rest is lost. Returns how much it was. Does not block.
+///
+/// With `ZX_SOCKET_PEEK` everything stays queued. Like
+/// [`zx_socket_read`](https://fuchsia.dev/reference/syscalls/socket_read).
+///
+/// # Errors
+/// In this order: `INVALID_ARGS` for a null buffer of some size, or other options;
+/// `BAD_HANDLE`; `WRONG_TYPE`; `ACCESS_DENIED` without `READ`; `INVALID_ARGS` beyond 32
+/// bits; with nothing queued `PEER_CLOSED`, `BAD_STATE` if the peer's writing is
+/// disabled, `SHOULD_WAIT`; `INVALID_ARGS` if the buffer cannot be written: of a stream
+/// nothing is taken then, a datagram is lost.
+#[inline]
+pub fn zx_socket_read(handle: zx_handle_t, options: u32, mut buffer: impl Sink) -> Result<usize> {
+    if is_null_buffer(buffer.is_null(), buffer.len()) || options & !ZX_SOCKET_PEEK != 0 {
+        return Err(Status::INVALID_ARGS);
+    }
+    let peek = options & ZX_SOCKET_PEEK != 0;
+    with_socket(handle, Rights::READ, |socket| {
+        socket.read(peek, &mut buffer)
+    })
+}
+
+fn disposition(value: u32) -> Result<Disposition> {
+    match value {
+        0 => Ok(Disposition::Unchanged),
+        ZX_SOCKET_DISPOSITION_WRITE_DISABLED => Ok(Disposition::WriteDisabled),
+        ZX_SOCKET_DISPOSITION_WRITE_ENABLED => Ok(Disposition::WriteEnabled),
+        _ => Err(Status::INVALID_ARGS),
+    }
+}
+
+/// Disables or enables writing by this endpoint and by its peer, both or neither; 0 changes
+/// nothing.
+///
+/// Like
+/// [`zx_socket_set_disposition`](https://fuchsia.dev/reference/syscalls/socket_set_disposition).
+///
+/// # Errors
+/// `INVALID_ARGS` for other values; `BAD_HANDLE`; `WRONG_TYPE`; `ACCESS_DENIED` without
+/// `MANAGE_SOCKET`; `BAD_STATE` if writing that was disabled should be enabled before
+/// everything was read that was written before.
+pub fn zx_socket_set_disposition(
+    handle: zx_handle_t,
+    disposition: u32,
+    disposition_peer: u32,
+) -> Result {
+    let own = self::disposition(disposition)?;
+    let peer = self::disposition(disposition_peer)?;
+    with_socket(handle, Rights::MANAGE_SOCKET, |socket| {
+        Ok(socket.link().set_disposition(own, peer)?)
+    })
+}
+
+/// Disables writing by this endpoint, by its peer, or both: what older programs call instead of
+/// [`zx_socket_set_disposition`].
+///
+/// # Errors
+/// `INVALID_ARGS` for other options; `BAD_HANDLE`; `WRONG_TYPE`; `ACCESS_DENIED` without
+/// `WRITE`.
+pub fn zx_socket_shutdown(handle: zx_handle_t, options: u32) -> Result {
+    if options & !ZX_SOCKET_SHUTDOWN_MASK != 0 {
+        return Err(Status::INVALID_ARGS);
+    }
+    let disable = |option| match options & option {
+        0 => Disposition::Unchanged,
+        _ => Disposition::WriteDisabled,
+    };
+    let own = disable(ZX_SOCKET_SHUTDOWN_WRITE);
+    let peer = disable(ZX_SOCKET_SHUTDOWN_READ);
+    with_socket(handle, Rights::WRITE, |socket| {
+        Ok(socket.link().set_disposition(own, peer)?)
+    })
+}

@@ -1,0 +1,67 @@
+//! Endpoints that leave the process and enter it.
+
+use std::os::fd::OwnedFd;
+
+use super::handle;
+use super::socket;
+use super::status::{Result, Status};
+use super::types::*;
+use crate::signals::Rights;
+use crate::socket::envelope;
+
+/// Packs the endpoint behind a handle into one descriptor, which can be sent through any Unix socket,
+/// inherited, or kept, and closes the handle. The rights go with it. Zircon has no name for this; it
+/// does what sending a handle through a channel does.
+///
+/// Waits made through the handle end with `CANCELED`. Calls by other threads that are under way
+/// end first. What is queued stays queued; the peer notices nothing, unless the
+/// descriptor is dropped.
+///
+/// # Errors
+/// `BAD_HANDLE`; `WRONG_TYPE`; `ACCESS_DENIED` without `TRANSFER`; `BAD_STATE` while there are
+/// other handles to the endpoint, which lives in one process; `PEER_CLOSED` if the peer
+/// broke the protocol; `NO_RESOURCES` without descriptors. The handle stays valid, unless another
+/// thread was duplicating it.
+pub fn handle_to_fd(handle: zx_handle_t) -> Result<OwnedFd> {
+    let (object, rights) = handle::with(handle, |handle| {
+        handle.object.socket()?;
+        handle.check(Rights::TRANSFER)?;
+        Ok((handle.object.clone(), handle.rights))
+    })?;
+    let endpoint = object.socket()?;
+    let (mut receiving, mut sending) = endpoint.lock()?;
+    if receiving.is_none() {
+        // Another thread was faster.
+        return Err(Status::BAD_HANDLE);
+    }
+    if object.handles.get() != 1 {
+        return Err(Status::BAD_STATE);
+    }
+    // It has not moved as long as the descriptor is ours: dropped, it is as before.
+    let envelope = envelope::pack(endpoint.link(), rights)?;
+    let inert = endpoint.link().prepare_move()?;
+    handle::take_last(handle)?;
+    endpoint.link().complete_move(inert);
+    (*receiving, *sending) = (None, None);
+    Ok(envelope)
+}
+
+/// Takes an endpoint out of a descriptor, with the rights that it was sent with, whichever
+/// kind it is, and makes a handle to it.
+///
+/// Takes what `OwnedFd::from` makes of a [`Stream`](crate::Stream) or
+/// [`Datagram`](crate::Datagram) just as well, with all rights. Zircon has no name for this.
+///
+/// # Errors
+/// `WRONG_TYPE` if it is no endpoint; `NOT_FOUND` if somebody has taken it out before;
+/// `NOT_SUPPORTED` if it was made by another version, or with fences that this process may not use;
+/// `INVALID_ARGS` if it is malformed; `ACCESS_DENIED` if it is on huge pages, which strangers
+/// cannot be trusted with; `PEER_CLOSED` if its state is impossible; `NO_RESOURCES`,
+/// `NO_MEMORY`. The descriptor comes back if nothing was taken out of it; else the endpoint is
+/// closed.
+pub fn handle_from_fd(fd: OwnedFd) -> Result<zx_handle_t, (Status, Option<OwnedFd>)> {
+    match envelope::claim_any(fd) {
+        Ok(link) => socket::adopt(link).map_err(|status| (status, None)),
+        Err(error) => Err((error.error().into(), error.into_fd())),
+    }
+}

@@ -1,0 +1,175 @@
+//! Waiting for signals.
+
+use std::sync::Arc;
+
+use nix::time::ClockId;
+
+use super::handle;
+use super::object::{Content, Object};
+use super::status::{Result, Status};
+use super::types::*;
+use crate::observe::{self, End, Item};
+use crate::signals::{Rights, Signals};
+use crate::sys::deadline::Deadline;
+
+/// Waits until any of `signals` of an object is on, or was on for a moment.
+///
+/// `observed` becomes all signals of the object: at that moment, or when the wait ended. A
+/// deadline in the past makes this a look. Blocks until then; makes no system call if the
+/// condition holds at once. Like
+/// [`zx_object_wait_one`](https://fuchsia.dev/reference/syscalls/object_wait_one).
+///
+/// # Errors
+/// `BAD_HANDLE`; `ACCESS_DENIED` without `WAIT`; `NOT_SUPPORTED` for a port, or if the system refuses
+/// what a sleep needs; `TIMED_OUT`; `CANCELED` if the handle was closed, with
+/// `ZX_SIGNAL_HANDLE_CLOSED` among the signals.
+pub fn zx_object_wait_one(
+    handle: zx_handle_t,
+    signals: zx_signals_t,
+    deadline: zx_time_t,
+    observed: Option<&mut zx_signals_t>,
+) -> Result {
+    let wanted = Signals::from_bits_retain(signals);
+    // The first look needs no hold on the object.
+    let looked = handle::with(handle, |handle| {
+        handle.check(Rights::WAIT)?;
+        let now = handle.object.subject()?.signals()?;
+        Ok(if now.intersects(wanted) {
+            Ok(now)
+        } else {
+            Err(Arc::clone(&handle.object))
+        })
+    })?;
+    let (pending, end) = match looked {
+        Ok(now) => (now, End::Met),
+        Err(object) => {
+            let mut items = [Item::new(object.subject()?, handle, wanted)];
+            let end = wait(&mut items, deadline, &[&object])?;
+            (items[0].pending, end)
+        }
+    };
+    if let Some(observed) = observed {
+        *observed = pending.bits();
+    }
+    status(end)
+}
+
+/// Waits until of any of the objects any of the signals that are wanted of it is on, or was for a
+/// moment. At most 64 items; the same handle may occur several times. With none it waits for the
+/// deadline.
+///
+/// Every `pending` becomes all signals of the object: at that moment, or when the wait ended.
+/// Like [`zx_object_wait_many`](https://fuchsia.dev/reference/syscalls/object_wait_many).
+///
+/// # Errors
+/// `OUT_OF_RANGE` for more items; then, of the first item to which this applies, as
+/// [`zx_object_wait_one`], with nothing written; `TIMED_OUT`; `CANCELED` if a handle was closed.
+pub fn zx_object_wait_many(items: &mut [zx_wait_item_t], deadline: zx_time_t) -> Result {
+    if items.len() > ZX_WAIT_MANY_MAX_ITEMS {
+        return Err(Status::OUT_OF_RANGE);
+    }
+    let objects = items.iter().map(|item| {
+        let object = handle::object(item.handle, Rights::WAIT)?;
+        object.subject()?;
+        Ok(object)
+    });
+    let objects: Vec<_> = objects.collect::<Result<_>>()?;
+    let objects: Vec<_> = objects.iter().collect();
+    let inner = items.iter().zip(&objects).map(|(item, object)| {
+        let wanted = Signals::from_bits_retain(item.waitfor);
+        Ok(Item::new(object.subject()?, item.handle, wanted))
+    });
+    let mut inner: Vec<_> = inner.collect::<Result<_>>()?;
+    let end = wait(&mut inner, deadline, &objects)?;
+    for (item, inner) in items.iter_mut().zip(inner) {
+        item.pending = inner.pending.bits();
+    }
+    status(end)
+}
+
+/// Waits for items, which stand for these objects.
+fn wait(items: &mut [Item<'_>], deadline: zx_time_t, objects: &[&Arc<Object>]) -> Result<End> {
+    let handles: Vec<_> = items.iter().map(|item| item.handle).collect();
+    let joined = |i: usize| {
+        settle(objects[i]);
+        handle::is_current(handles[i], objects[i])
+    };
+    Ok(observe::wait_any(items, Deadline::at(deadline), joined)?)
+}
+
+/// Lets calls end that began before somebody was added to the observers, and know
+/// nothing of that.
+fn settle(object: &Object) {
+    if let Content::Socket(socket) = &object.content {
+        // Refused only where other threads may not be waited for: then one that is inside
+        // may turn off unseen what it alone has seen.
+        let _ = socket.settle();
+    }
+}
+
+fn status(end: End) -> Result {
+    match end {
+        End::Met => Ok(()),
+        End::TimedOut => Err(Status::TIMED_OUT),
+        End::Cancelled => Err(Status::CANCELED),
+    }
+}
+
+/// Has a port told, once, by a packet with `key`, when any of `signals` of an object is on.
+///
+/// At once if it is so already, unless `options` have `ZX_WAIT_ASYNC_EDGE`: then when the next
+/// signal goes on, whichever, and one of `signals` is on at that moment.
+/// `ZX_WAIT_ASYNC_TIMESTAMP` and `ZX_WAIT_ASYNC_BOOT_TIMESTAMP` have the packet say when that was, on the
+/// monotonic or the boot clock.
+/// Like [`zx_object_wait_async`](https://fuchsia.dev/reference/syscalls/object_wait_async).
+///
+/// # Errors
+/// In this order: `INVALID_ARGS` for other options, or both timestamps; of the port `BAD_HANDLE`,
+/// `WRONG_TYPE`, `ACCESS_DENIED` without `WRITE`; of the handle `BAD_HANDLE`,
+/// `ACCESS_DENIED` without `WAIT`, `NOT_SUPPORTED` if it is a port; `NO_RESOURCES` if
+/// no more can be watched.
+pub fn zx_object_wait_async(
+    handle: zx_handle_t,
+    port: zx_handle_t,
+    key: u64,
+    signals: zx_signals_t,
+    options: u32,
+) -> Result {
+    let clock = clock(options)?;
+    let mailbox = handle::with(port, |handle| {
+        let mailbox = handle.object.port()?;
+        handle.check(Rights::WRITE)?;
+        Ok(Arc::clone(mailbox))
+    })?;
+    let object = handle::object(handle, Rights::WAIT)?;
+    let subject = object.shared_subject()?;
+    let wanted = Signals::from_bits_retain(signals);
+    let edge = options & ZX_WAIT_ASYNC_EDGE != 0;
+    match mailbox.register(&subject, handle, key, wanted, edge, clock) {
+        // The object went with its last handle, just now.
+        Err(crate::Error::PeerClosed) => return Err(Status::BAD_HANDLE),
+        result => result?,
+    }
+    settle(&object);
+    // Whoever closed either handle meanwhile did not find the registration.
+    if !handle::is_current(handle, &object) {
+        mailbox.cancel(&*subject, handle, key);
+        return Err(Status::BAD_HANDLE);
+    }
+    subject.look();
+    Ok(())
+}
+
+/// The clock that the packet shall have.
+fn clock(options: u32) -> Result<Option<ClockId>> {
+    const TIMESTAMPS: u32 = ZX_WAIT_ASYNC_TIMESTAMP | ZX_WAIT_ASYNC_BOOT_TIMESTAMP;
+    if options & !(TIMESTAMPS | ZX_WAIT_ASYNC_EDGE) != 0 {
+        return Err(Status::INVALID_ARGS);
+    }
+    match options & TIMESTAMPS {
+        0 => Ok(None),
+        ZX_WAIT_ASYNC_TIMESTAMP => Ok(Some(ClockId::CLOCK_MONOTONIC)),
+        ZX_WAIT_ASYNC_BOOT_TIMESTAMP => Ok(Some(ClockId::CLOCK_BOOTTIME)),
+        _ => Err(Status::INVALID_ARGS),
+    }
+}
