@@ -110,7 +110,7 @@ pub use socket::{
 pub mod protocol {
     pub use crate::endpoint::{
         End, Fill, Grant, Reader, Writer, close, disable, events, fill, hang_up, is_closed,
-        set_disposition, signals, take_over,
+        set_disposition, shut_down, signals, take_over,
     };
     pub use crate::layout::{
         DIRECTION_SIZE, HEADER_SIZE, Header, MAGIC, PAGE_SHIFT, Side, VERSION,

@@ -32,16 +32,33 @@ pub fn set_disposition<M: Notify>(
     if refused {
         return Err(Error::UnreadData);
     }
+    // Nobody is left whose writes could be let in.
+    let peer = if orphaned {
+        Disposition::Unchanged
+    } else {
+        peer
+    };
+    carry_out(outgoing, incoming, own, peer);
+    Ok(())
+}
+
+/// Disables the writes of either endpoint or both, like [`set_disposition`], but also those of
+/// a peer that is closed: this end shows that too.
+pub fn shut_down<M: Notify>(outgoing: &M, incoming: &M, own: Disposition, peer: Disposition) {
+    debug_assert!(![own, peer].contains(&Disposition::WriteEnabled));
+    carry_out(outgoing, incoming, own, peer);
+}
+
+fn carry_out<M: Notify>(outgoing: &M, incoming: &M, own: Disposition, peer: Disposition) {
     let halves = [
         (outgoing, Role::Producer, own),
-        // Nobody is left whose writes could be let in.
-        (incoming, Role::Consumer, if orphaned { Disposition::Unchanged } else { peer }),
+        (incoming, Role::Consumer, peer),
     ];
     // Both are set before anybody is told of either.
     for (mem, _, disposition) in halves {
         set_disabled(mem, disposition);
     }
-    if orphaned {
+    if signals::peer_is_closed(outgoing, incoming) {
         show_writable(incoming, own);
     }
     for (mem, caller, disposition) in halves {
@@ -53,7 +70,6 @@ pub fn set_disposition<M: Notify>(
     if !enables || outgoing.performs(Step::WakeAfterEnable) {
         events::alert_peer(outgoing);
     }
-    Ok(())
 }
 
 /// Disables writing in one direction and wakes those who wait for bytes at both its

@@ -37,7 +37,7 @@ pub mod signals;
 mod stream;
 mod writer;
 
-pub use disposition::{disable, set_disposition};
+pub use disposition::{disable, set_disposition, shut_down};
 pub use reader::{End, Reader};
 pub use writer::{Grant, Writer};
 

@@ -30,7 +30,13 @@ macro_rules! setting_calls {
             /// # Errors
             /// [`Error::Forked`](crate::Error::Forked).
             pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-                self.link().shut_down(how)
+                let disable = |concerned| match concerned {
+                    true => Disposition::WriteDisabled,
+                    false => Disposition::Unchanged,
+                };
+                let own = disable(how != Shutdown::Read);
+                let peer = disable(how != Shutdown::Write);
+                self.link().shut_down(own, peer)
             }
 
             /// Disables or enables writing by this end (`own`) and by the peer (`peer`), both or neither.

@@ -43,8 +43,10 @@ pub(crate) trait End: Sized {
     fn total(&self) -> u64;
     /// Bytes queued or free as last seen.
     fn seen(&self) -> u64;
+    /// Bytes queued or free in a state of the endpoint.
+    fn amount(state: &State) -> u64;
     /// The state of the endpoint with as many bytes queued or free.
-    fn with_seen(state: State, bytes: u64) -> State;
+    fn with_amount(state: State, bytes: u64) -> State;
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()>;
     fn arm(&mut self, least: usize) -> Result<bool>;
 }
@@ -69,7 +71,11 @@ impl End for Reader<Lane> {
         self.ring().queued()
     }
 
-    fn with_seen(state: State, bytes: u64) -> State {
+    fn amount(state: &State) -> u64 {
+        state.queued
+    }
+
+    fn with_amount(state: State, bytes: u64) -> State {
         state.with_queued(bytes)
     }
 
@@ -106,7 +112,11 @@ impl End for Writer<Lane> {
         self.free()
     }
 
-    fn with_seen(state: State, bytes: u64) -> State {
+    fn amount(state: &State) -> u64 {
+        state.free
+    }
+
+    fn with_amount(state: State, bytes: u64) -> State {
         state.with_free(bytes)
     }
 
@@ -182,14 +192,16 @@ impl<E: End> Half<E> {
         self.link().check_owner()?;
         let link = Arc::clone(self.link());
         let result = link.with_observers(|list| {
+            link.look_once(list);
             let before = self.end.total();
             let result = call(&mut self.end);
             let moved = self.end.total().wrapping_sub(before);
             if moved > 0 {
-                // The call saw these bytes: at that moment they were there, whoever looked.
-                let seen = self.end.seen();
-                list.look(E::with_seen(*list.before(), seen + moved));
-                list.note(E::with_seen(*list.before(), seen));
+                // What the call saw was there before it moved any of it, whoever looked; what the
+                // last look saw was there too, even if the call had no need to see it.
+                let there = E::amount(list.before()).max(self.end.seen() + moved);
+                list.look(E::with_amount(*list.before(), there));
+                list.note(E::with_amount(*list.before(), there - moved));
             }
             link.look_and_arm(list);
             result
@@ -276,8 +288,8 @@ impl<E: End> Half<E> {
             Role::Producer => (disabled, Disposition::Unchanged),
             Role::Consumer => (Disposition::Unchanged, disabled),
         };
-        // In a fork the endpoint is the parent's; disabling is never refused otherwise.
-        let _ = self.link().set_disposition(own, peer);
+        // In a fork the endpoint is the parent's, and goes on.
+        let _ = self.link().shut_down(own, peer);
     }
 
     fn disconnect_if_broken<T>(&mut self, result: Result<T>) -> Result<T> {

@@ -1,6 +1,5 @@
 //! What an endpoint owns: its mapping, its end of the doorbell, its settings.
 
-use std::net::Shutdown;
 use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -291,19 +290,16 @@ impl Link {
         Ok(())
     }
 
-    /// `Stream::shutdown`, for both kinds.
+    /// Disables the writes of either end or both, whether the peer is closed or not.
     ///
     /// # Errors
     /// [`Error::Forked`].
-    pub(crate) fn shut_down(&self, how: Shutdown) -> Result<()> {
-        let disable = |concerned| match concerned {
-            true => Disposition::WriteDisabled,
-            false => Disposition::Unchanged,
-        };
-        self.set_disposition(
-            disable(how != Shutdown::Read),
-            disable(how != Shutdown::Write),
-        )
+    pub(crate) fn shut_down(&self, own: Disposition, peer: Disposition) -> Result<()> {
+        self.check_forked()?;
+        let (outgoing, incoming) = (self.belled(Role::Producer), self.belled(Role::Consumer));
+        endpoint::shut_down(&outgoing, &incoming, own, peer);
+        self.look();
+        Ok(())
     }
 
     /// Clears and sets user signals of this endpoint.

@@ -71,7 +71,8 @@ impl Link {
         events::before_sleep(&incoming, list.armed, list.before(), self.capacity());
     }
 
-    fn look_once(&self, list: &mut List<State>) {
+    /// Serves the observers, and leaves what is announced.
+    pub(crate) fn look_once(&self, list: &mut List<State>) {
         let now = self.state();
         signals::take_stored(self.direction(Role::Consumer), &now);
         list.look(now);
@@ -110,6 +111,8 @@ impl Link {
     /// not go on watching a descriptor that is about to be somebody else's.
     pub(crate) fn leave_observers(&self) {
         let inboxes = self.with_observers(|list| {
+            // What came in time is delivered.
+            self.look_once(list);
             list.withdraw(&|_| true, Withdrawal::Closed, list.before().signals());
             self.rest(list);
             list.close()
@@ -128,6 +131,8 @@ impl Subject for Link {
 
     fn signals(&self) -> Result<Signals> {
         self.check_forked()?;
+        // Whoever looks at a change sees to it that the observers have seen it too.
+        self.look();
         Ok(self.state().signals())
     }
 
@@ -153,7 +158,9 @@ impl Subject for Link {
 
     fn withdraw(&self, which: &dyn Fn(&Observer) -> bool, why: Withdrawal) -> usize {
         self.with_observers(|list| {
-            let now = self.state().signals();
+            // What came in time is delivered.
+            self.look_once(list);
+            let now = list.before().signals();
             let count = list.withdraw(which, why, now);
             self.look_and_arm(list);
             count

@@ -165,7 +165,10 @@ fn copy_in(
 ) -> Result<(), BadAddress> {
     let ring = grant.ring();
     let [(offset, first), (rest, second)] = ring.ranges(prefix, len);
-    source.copy_to(0, ring.mem().slice_mut(offset, first))?;
+    // An address of no bytes may be any.
+    if first > 0 {
+        source.copy_to(0, ring.mem().slice_mut(offset, first))?;
+    }
     if second > 0 {
         source.copy_to(first, ring.mem().slice_mut(rest, second))?;
     }
@@ -181,7 +184,9 @@ fn copy_out(
     sink: &mut impl Sink,
 ) -> Result<(), BadAddress> {
     let [(offset, first), (rest, second)] = ring.ranges(prefix, len);
-    sink.copy_from(0, ring.mem().slice(offset, first))?;
+    if first > 0 {
+        sink.copy_from(0, ring.mem().slice(offset, first))?;
+    }
     if second > 0 {
         sink.copy_from(first, ring.mem().slice(rest, second))?;
     }
@@ -340,6 +345,6 @@ pub fn zx_socket_shutdown(handle: zx_handle_t, options: u32) -> Result {
     let own = disable(ZX_SOCKET_SHUTDOWN_WRITE);
     let peer = disable(ZX_SOCKET_SHUTDOWN_READ);
     with_socket(handle, Rights::WRITE, |socket| {
-        Ok(socket.link().set_disposition(own, peer)?)
+        Ok(socket.link().shut_down(own, peer)?)
     })
 }
