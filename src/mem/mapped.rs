@@ -91,6 +91,7 @@ impl Mapped {
     }
 
     /// Lends `len` bytes at `offset` of the data area for reading.
+    #[inline(always)]
     pub(crate) fn slice(&self, offset: usize, len: usize) -> SharedSlice<'_> {
         // SAFETY: `data_at` checked the range; the mapping is readable and lives as
         // long as `self`; nobody makes plain references to it (law 2 of `mem`).
@@ -98,6 +99,7 @@ impl Mapped {
     }
 
     /// Lends `len` bytes at `offset` of the data area for filling.
+    #[inline(always)]
     pub(crate) fn slice_mut(&self, offset: usize, len: usize) -> SharedSliceMut<'_> {
         // SAFETY: as for `slice`; the mapping is writable.
         unsafe { SharedSliceMut::new(self.data_at(offset, len), len) }

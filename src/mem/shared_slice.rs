@@ -23,6 +23,7 @@ impl<'a> SharedSlice<'a> {
     /// # Safety
     /// `start` must be valid for reads of `len` bytes for `'a`, and no Rust
     /// reference to plain bytes may overlap them during `'a`.
+    #[inline(always)]
     pub(crate) unsafe fn new(start: NonNull<u8>, len: usize) -> Self {
         Self {
             start,
@@ -32,6 +33,7 @@ impl<'a> SharedSlice<'a> {
     }
 
     /// How many bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -62,6 +64,7 @@ impl<'a> SharedSlice<'a> {
 
     /// Copies the beginning to `dst`, and says how many bytes that were:
     /// as many as both have.
+    #[inline]
     pub fn copy_to(&self, dst: &mut [u8]) -> usize {
         let n = self.len.min(dst.len());
         // SAFETY: `new` was promised `len >= n` readable bytes; `dst` is ours and
@@ -72,6 +75,7 @@ impl<'a> SharedSlice<'a> {
     }
 
     /// Address of the first byte, for a system call.
+    #[inline]
     pub fn as_ptr(&self) -> *const u8 {
         self.start.as_ptr()
     }
@@ -91,6 +95,7 @@ impl<'a> SharedSliceMut<'a> {
     /// # Safety
     /// `start` must be valid for reads and writes of `len` bytes for `'a`, and
     /// no Rust reference to plain bytes may overlap them during `'a`.
+    #[inline(always)]
     pub(crate) unsafe fn new(start: NonNull<u8>, len: usize) -> Self {
         Self {
             start,
@@ -100,6 +105,7 @@ impl<'a> SharedSliceMut<'a> {
     }
 
     /// How many bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -120,6 +126,7 @@ impl<'a> SharedSliceMut<'a> {
 
     /// Copies the beginning of `src` here, and says how many bytes that were:
     /// as many as both have.
+    #[inline]
     pub fn copy_from(&mut self, src: &[u8]) -> usize {
         let n = self.len.min(src.len());
         // SAFETY: `new` was promised `len >= n` writable bytes; `src` has n and
@@ -130,6 +137,7 @@ impl<'a> SharedSliceMut<'a> {
     }
 
     /// Address of the first byte, for a system call.
+    #[inline]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.start.as_ptr()
     }

@@ -106,6 +106,9 @@ impl Object {
 
 /// What a failure is called here.
 impl From<Error> for Status {
+    // Out of line, as it is never on a path that matters.
+    #[cold]
+    #[inline(never)]
     fn from(error: Error) -> Self {
         match error {
             Error::WouldBlock => Self::SHOULD_WAIT,

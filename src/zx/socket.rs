@@ -68,71 +68,61 @@ impl Socket {
 
     #[inline]
     fn write(&self, source: &impl Source) -> Result<usize> {
-        let mut sending = self.sending.lock()?;
-        let half = present(&mut sending)?;
-        let size = source.len();
-        if size > MOST {
-            half.attempt(|writer| writer.check())?;
-            return Err(Status::INVALID_ARGS);
-        }
-        let mut copied = Ok(());
-        let written = match self.kind {
-            Kind::Stream => half.attempt(|writer| {
-                let grant = writer.begin(size.min(1), size)?;
+        inside(&self.sending, |half| {
+            let size = source.len();
+            if size > MOST {
+                half.attempt(|writer| writer.check())?;
+                return Err(Status::INVALID_ARGS);
+            }
+            let mut copied = Ok(());
+            let written = half.attempt(|writer| {
+                // A stream takes a part, a datagram goes as a whole.
+                let least = match self.kind {
+                    Kind::Stream => size.min(1),
+                    Kind::Datagram => size,
+                };
+                let grant = writer.begin(least, size)?;
                 let len = grant.len();
-                copied = copy_in(&grant, 0, len, source);
-                if copied.is_ok() && len > 0 {
-                    grant.commit(len);
-                }
+                copied = match (len, self.kind) {
+                    (0, _) => Ok(()),
+                    (len, Kind::Stream) => write_bytes(grant, len, source),
+                    (len, Kind::Datagram) => write_record(grant, len, source),
+                };
                 Ok(len)
-            }),
-            Kind::Datagram => half.attempt(|writer| {
-                let grant = writer.begin(size, size)?;
-                if size > 0 {
-                    let prefix = Prefix::new(size);
-                    let prefix = prefix.as_bytes();
-                    copied = copy_in(&grant, prefix.len(), size, source);
-                    if copied.is_ok() {
-                        grant.ring().copy_in(0, prefix);
-                        grant.commit_record(prefix.len(), size);
-                    }
-                }
-                Ok(size)
-            }),
-        }?;
-        copied.map(|()| written).map_err(|_| Status::INVALID_ARGS)
+            });
+            finish(written, copied)
+        })
     }
 
     #[inline]
     fn read(&self, peek: bool, sink: &mut impl Sink) -> Result<usize> {
-        let mut receiving = self.receiving.lock()?;
-        let half = present(&mut receiving)?;
-        let size = sink.len();
-        if size > MOST {
-            return Err(Status::INVALID_ARGS);
-        }
-        let mut copied = Ok(());
-        let read = match self.kind {
-            Kind::Stream => half.attempt(|reader| {
-                let queued = reader.available(size)?;
-                let len = (size as u64).min(queued) as usize;
-                copied = copy_out(reader.ring(), 0, len, sink);
-                if !peek && copied.is_ok() {
-                    reader.consume(len);
+        inside(&self.receiving, |half| {
+            if sink.len() > MOST {
+                return Err(Status::INVALID_ARGS);
+            }
+            let mut copied = Ok(());
+            let read = half.attempt(|reader| match self.kind {
+                Kind::Stream => {
+                    let queued = reader.available(sink.len())?;
+                    let len = (sink.len() as u64).min(queued) as usize;
+                    copied = copy_out(reader.ring(), 0, len, sink);
+                    if !peek && copied.is_ok() {
+                        reader.consume(len);
+                    }
+                    Ok(len)
                 }
-                Ok(len)
-            }),
-            Kind::Datagram => half.attempt(|reader| {
-                let record = reader.first_datagram()?;
-                let len = size.min(record.payload);
-                copied = copy_out(reader.ring(), record.prefix, len, sink);
-                if !peek && len > 0 {
-                    reader.consume_datagram(record);
+                Kind::Datagram => {
+                    let record = reader.first_datagram()?;
+                    let len = sink.len().min(record.payload);
+                    copied = copy_out(reader.ring(), record.prefix, len, sink);
+                    if !peek && len > 0 {
+                        reader.consume_datagram(record);
+                    }
+                    Ok(len)
                 }
-                Ok(len)
-            }),
-        }?;
-        copied.map(|()| read).map_err(|_| Status::INVALID_ARGS)
+            });
+            finish(read, copied)
+        })
     }
 
     /// Bytes that one read can get.
@@ -140,19 +130,68 @@ impl Socket {
         if self.kind == Kind::Stream {
             return Ok(queued);
         }
-        let mut receiving = self.receiving.lock()?;
-        let first = present(&mut receiving)?.attempt(|reader| reader.first_datagram());
-        Ok(first.map_or(0, |record| record.payload as u64))
+        inside(&self.receiving, |half| {
+            let first = half.attempt(|reader| reader.first_datagram());
+            Ok(first.map_or(0, |record| record.payload as u64))
+        })
     }
 }
 
 /// One direction, held by this thread.
 pub(super) type Held<'a, T> = SerialGuard<'a, Option<T>>;
 
-/// What is held, unless it has left the process since the handle was looked up.
+/// Calls `f` with a direction that no other thread uses meanwhile, unless it has left the process
+/// since the handle was looked up.
 #[inline(always)]
-fn present<'a, T>(held: &'a mut Held<'_, T>) -> Result<&'a mut T> {
-    held.as_mut().ok_or(Status::BAD_HANDLE)
+fn inside<T, R>(
+    direction: &Serial<Option<T>>,
+    f: impl FnOnce(&mut T) -> Result<R>,
+) -> Result<R> {
+    let result = direction.with(|half| match half {
+        Some(half) => f(half),
+        None => Err(Status::BAD_HANDLE),
+    });
+    match result {
+        Ok(result) => result,
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How a call ends that has moved bytes, or was to.
+#[inline(always)]
+fn finish(moved: crate::Result<usize>, copied: Result<(), BadAddress>) -> Result<usize> {
+    match (moved, copied) {
+        (Ok(len), Ok(())) => Ok(len),
+        (Ok(_), Err(BadAddress)) => Err(Status::INVALID_ARGS),
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// Writes part of a stream, or nothing if the caller's memory cannot be read.
+#[inline(always)]
+fn write_bytes(
+    grant: Grant<'_, Lane>,
+    len: usize,
+    source: &impl Source,
+) -> Result<(), BadAddress> {
+    copy_in(&grant, 0, len, source)?;
+    grant.commit(len);
+    Ok(())
+}
+
+/// Writes a datagram, or nothing if the caller's memory cannot be read.
+#[inline(always)]
+fn write_record(
+    grant: Grant<'_, Lane>,
+    len: usize,
+    source: &impl Source,
+) -> Result<(), BadAddress> {
+    let prefix = Prefix::new(len);
+    let prefix = prefix.as_bytes();
+    copy_in(&grant, prefix.len(), len, source)?;
+    grant.ring().copy_in(0, prefix);
+    grant.commit_record(prefix.len(), len);
+    Ok(())
 }
 
 /// Fills `len` bytes of a grant from the caller's memory.

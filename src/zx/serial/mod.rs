@@ -118,6 +118,31 @@ impl<T, P: Platform> Serial<T, P> {
         self.lock_slow()
     }
 
+    /// Calls `f` inside, as [`lock`](Self::lock) would let it in.
+    ///
+    /// Cheaper than a guard, which is a value that has to be moved about.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    ///
+    /// # Panics
+    /// If this thread is inside already.
+    #[inline(always)]
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R> {
+        let owner = self.owner();
+        if owner.is(self.platform.thread()) && self.enter(owner) {
+            let _seated = Seated {
+                serial: self,
+                owner,
+            };
+            // SAFETY: `enter` let this thread in, so nobody else is inside until
+            // `_seated` drops, be it in a panic.
+            return Ok(f(unsafe { &mut *self.guarded.get() }));
+        }
+        let mut guard = self.lock_slow()?;
+        Ok(f(&mut guard))
+    }
+
     /// The guarded value; nobody can be inside.
     pub fn get_mut(&mut self) -> &mut T {
         self.guarded.get_mut()
@@ -193,8 +218,10 @@ impl<T, P: Platform> Serial<T, P> {
         // fences in `enter` and `leave`.
         let fenced = self.platform.heavy_fence(Fence::RevokeThenLook);
         if fenced.is_err() {
-            // If it saw itself replaced, it waits for the mutex and finds this.
-            self.set_owner(owner);
+            if self.platform.performs(Step::ReinstateOwner) {
+                // If it saw itself replaced, it waits for the mutex and finds this.
+                self.set_owner(owner);
+            }
             return fenced;
         }
         self.await_owner(owner);
@@ -274,6 +301,19 @@ enum Hold<M> {
     Seat(Owner),
     /// By the mutex, which it holds until it is dropped.
     Mutex(#[allow(dead_code, reason = "held for its drop")] M),
+}
+
+/// The owner's being inside, until it is dropped.
+struct Seated<'a, T, P: Platform> {
+    serial: &'a Serial<T, P>,
+    owner: Owner,
+}
+
+impl<T, P: Platform> Drop for Seated<'_, T, P> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.serial.leave(self.owner);
+    }
 }
 
 /// Being inside a [`Serial`], until it is dropped.

@@ -24,7 +24,6 @@ use std::sync::atomic::Ordering;
 
 pub use process::{InProcess, reclaim_soon};
 
-
 use crate::error::Result;
 
 /// Every access to an atomic of the handle world, by what it is for.
@@ -122,7 +121,8 @@ pub enum Fence {
 pub enum Step {
     /// A look-up compares the entry's value with the one that it was given.
     CompareValue,
-    /// A removed entry is kept while somebody is pinned who may look at it.
+    /// A removed entry is kept while anybody else than its remover is pinned who may
+    /// look at it.
     AwaitPinned,
     /// Whoever has announced itself to an object looks again whether its handle is
     /// still open.
@@ -137,6 +137,8 @@ pub enum Step {
     AwaitOwner,
     /// Every owner says busy in a word of its own.
     OwnSeat,
+    /// The owner is made the owner again when the heavy fence is refused.
+    ReinstateOwner,
 }
 
 /// An atomic 32-bit number.
