@@ -5,7 +5,7 @@
 //! polls their descriptors, and one of its own for what happens in this process.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -86,7 +86,7 @@ pub(crate) fn wait_any(
     loop {
         match sleep.until_told(deadline, &is_current) {
             // Asked for again, by other means.
-            Err(Error::Os { call, .. }) if call == FUTEX_WAITV && sleep.bell.is_none() => {
+            Err(Error::Os { call, errno }) if is_refusal(call, errno) => {
                 REFUSED.store(true, Ordering::Relaxed);
                 sleep = Sleep::new(sleep.into_items())?;
             }
@@ -105,6 +105,11 @@ fn poll_all(items: &mut [Item<'_>]) -> Result<bool> {
 }
 
 const FUTEX_WAITV: &str = "futex_waitv";
+
+/// Whether the kernel does not have `futex_waitv`, or a sandbox does not let it be called.
+fn is_refusal(call: &str, errno: i32) -> bool {
+    call == FUTEX_WAITV && [libc::ENOSYS, libc::EPERM, libc::EACCES].contains(&errno)
+}
 
 /// Whether the kernel or a sandbox has refused `futex_waitv`.
 static REFUSED: AtomicBool = AtomicBool::new(false);
@@ -157,6 +162,8 @@ impl<'i, 'a> Sleep<'i, 'a> {
             }
             let wake = match (&self.bell, &counts[..]) {
                 (Some(_), _) => self.poll(deadline)?,
+                // For nothing but the deadline.
+                (None, []) => futex::wait(&AtomicU32::new(0), 0, deadline),
                 (None, [(events, count)]) => futex::wait(events, *count, deadline),
                 (None, counts) => futex::wait_any(counts, deadline)
                     .map_err(|e| Error::os(FUTEX_WAITV, e))?,
