@@ -118,4 +118,14 @@ pub mod protocol {
     pub use crate::mem::{Fence, Memory, Role, Site, Step, Word32, Word64, flags, stored, waiter};
     pub use crate::ring::{Consumer, Producer, Record, record};
     pub use crate::wait::{Arming, Condition, Deadline, Notify, Park, Spinner, Wake, block};
+
+    /// What is local to a process: the handle table and the locks.
+    pub mod local {
+        pub use crate::zx::count::HandleCount;
+        pub use crate::zx::serial::{Serial, SerialGuard};
+        pub use crate::zx::sync::{
+            Fence, InProcess, Mutex, Once, Platform, Site, Slot, Step, Word32, Word64, reclaim_soon,
+        };
+        pub use crate::zx::table::{Entry, Full, Table, is_well_formed};
+    }
 }

@@ -40,7 +40,8 @@ pub struct Twin {
 pub enum Failure {
     /// A [`claim!`](crate::claim) does not hold.
     Claim,
-    /// A payload byte is written while somebody else reads or writes it.
+    /// A payload byte, or what a lock guards or a handle stands for, is written or
+    /// freed while somebody else reads or writes it.
     Race,
     /// Nobody can go on: a wake-up was lost.
     Deadlock,

@@ -6,8 +6,12 @@
 use std::ops::Deref;
 use std::rc::Rc;
 
-use zocket::protocol::{self, Deadline, Notify, Park, Reader, Role, Spinner, Wake, Word32, Writer};
-use zocket::{Kind, Result};
+use zocket::protocol::events::{self, Interest};
+use zocket::protocol::signals::{self, State};
+use zocket::protocol::{
+    self, Deadline, Memory, Notify, Park, Reader, Role, Spinner, Step, Wake, Word32, Writer, waiter,
+};
+use zocket::{Disposition, Kind, Result, Signals};
 
 use crate::doorbell::Doorbell;
 use crate::fences::Fences;
@@ -19,6 +23,8 @@ use crate::trace::{self, Event};
 #[derive(Clone, Debug)]
 pub struct Lane {
     memory: Rc<LoomMemory>,
+    /// The direction that the peer consumes, where its count of events is.
+    peers: Rc<LoomMemory>,
     peer: Rc<Doorbell>,
     kind: Kind,
     capacity: usize,
@@ -54,6 +60,15 @@ impl Notify for Lane {
         if !std::thread::panicking() {
             self.peer.ring();
             trace::record(Event::Ring);
+        }
+    }
+
+    fn alert(&self, bits: u32) {
+        if bits & waiter::EVENT != 0 {
+            events::alert_own(&*self.peers);
+        }
+        if bits & waiter::EVENT_BELL != 0 {
+            self.ring();
         }
     }
 }
@@ -99,6 +114,7 @@ impl Endpoint {
         let endpoint = |own: usize| {
             let lane = |direction: usize| Lane {
                 memory: Rc::clone(&memories[direction]),
+                peers: Rc::clone(&memories[own]),
                 peer: Rc::clone(&doorbells[1 - own]),
                 kind,
                 capacity,
@@ -118,6 +134,8 @@ impl Endpoint {
         let memory = Rc::new(LoomMemory::new(rules, fences, kind, capacity, start));
         let lane = || Lane {
             memory: Rc::clone(&memory),
+            // Nobody waits for signals of half an endpoint.
+            peers: Rc::clone(&memory),
             peer: Rc::new(Doorbell::new()),
             kind,
             capacity,
@@ -128,6 +146,80 @@ impl Endpoint {
     /// Closes this endpoint.
     pub fn close(&self) {
         protocol::close(&self.outgoing, &self.incoming);
+    }
+
+    /// What its signals are made of.
+    pub fn state(&self) -> State {
+        let capacity = self.incoming.capacity as u64;
+        State::load(&self.outgoing, &self.incoming, capacity)
+    }
+
+    /// Says of both ends' writes whether they are let in.
+    ///
+    /// # Errors
+    /// If that is refused.
+    pub fn set_disposition(&self, own: Disposition, peer: Disposition) -> Result<()> {
+        protocol::set_disposition(&self.outgoing, &self.incoming, own, peer)
+    }
+
+    /// Clears and sets user signals of the peer.
+    pub fn signal_peer(&self, clear: Signals, set: Signals) {
+        events::signal_peer(&self.outgoing, clear, set);
+    }
+
+    /// From when on a wait counts what goes on and off again.
+    pub fn begin(&self) -> State {
+        let state = self.state();
+        signals::take_stored(&*self.incoming, &state);
+        state
+    }
+
+    /// Sleeps until any of `wanted` is on, or was on for a moment since `before`; returns
+    /// all that were.
+    ///
+    /// What a thread does that is the only observer of its endpoint, without the lock that
+    /// several would need.
+    pub fn wait(&self, before: State, wanted: Signals) -> Signals {
+        self.watch(before, wanted, waiter::EVENT, |count| {
+            self.incoming.memory.sleep(Word32::Events, count);
+        })
+    }
+
+    /// Polls the doorbell until any of `wanted` is on, or was on for a moment since `before`.
+    pub fn poll(&self, before: State, wanted: Signals) -> Signals {
+        self.watch(before, wanted, waiter::EVENT_BELL, |_| {
+            self.doorbell.poll();
+        })
+    }
+
+    fn watch(&self, mut before: State, wanted: Signals, how: u32, sleep: impl Fn(u32)) -> Signals {
+        let capacity = self.incoming.capacity as u64;
+        loop {
+            let count = events::count(&*self.incoming);
+            let interest = Interest::new(how, wanted, &before);
+            events::arm(&self.outgoing, &self.incoming, interest).expect("fences are allowed");
+            if self.incoming.performs(Step::CheckAfterArm)
+                && let Some(on) = self.look(&mut before, wanted)
+            {
+                return on;
+            }
+            events::before_sleep(&self.incoming, interest, &before, capacity);
+            sleep(count);
+            if let Some(on) = self.look(&mut before, wanted) {
+                return on;
+            }
+        }
+    }
+
+    /// Looks once; all signals, if one is among them that is wanted.
+    fn look(&self, before: &mut State, wanted: Signals) -> Option<Signals> {
+        let now = self.begin();
+        let on = now.signals() | now.risen_since(before);
+        *before = now;
+        on.intersects(wanted).then(|| {
+            events::disarm(&*self.outgoing, &*self.incoming);
+            on
+        })
     }
 
     /// What the watcher does in this endpoint's process when the kernel says

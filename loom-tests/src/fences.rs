@@ -23,7 +23,7 @@ use loom::sync::atomic::{AtomicU32, Ordering, fence};
 
 use crate::rules::Fencing;
 
-/// The fences of one pair of endpoints.
+/// The fences of one pair of endpoints, or of one process.
 #[derive(Debug)]
 pub(crate) struct Fences {
     fencing: Fencing,
@@ -66,7 +66,7 @@ impl Fences {
 
 /// Does `access` together with the one before it: no other thread comes between.
 /// Without this a light fence could see a heavy one that is not in the order yet.
-fn atomically<R>(access: impl FnOnce() -> R) -> R {
+pub(crate) fn atomically<R>(access: impl FnOnce() -> R) -> R {
     loom::stop_exploring();
     let result = access();
     loom::explore();

@@ -3,7 +3,8 @@
 //! The protocol is generic over [`Memory`](zocket::protocol::Memory), so what is
 //! checked here is the shipped code, not a copy. This crate supplies a memory
 //! of [loom](https://docs.rs/loom) atomics and cells ([`LoomMemory`]), a
-//! modelled futex, a modelled doorbell, and both kinds of fence ([`Fencing`]).
+//! modelled futex, a modelled doorbell, and both kinds of fence ([`Fencing`]). What is
+//! local to a process runs over [`LoomProcess`], with a modelled reclamation.
 //! The models are in `tests/models`, one file for each theme.
 //!
 //! A model earns trust by failing. Each one has *twins*: the same run with one
@@ -30,7 +31,10 @@ mod doorbell;
 mod endpoint;
 mod fences;
 mod futex;
+mod gate;
 mod memory;
+mod process;
+mod reclamation;
 mod rules;
 mod trace;
 
@@ -38,6 +42,7 @@ pub use check::{Failure, Model, Twin, explore, must_fail, must_hold};
 pub use doorbell::Doorbell;
 pub use endpoint::{Endpoint, Lane, ReaderExt, WriterExt};
 pub use memory::LoomMemory;
+pub use process::{LoomProcess, Payload};
 pub use rules::{Fencing, Rules, Weakening};
 
 /// States a property: the model fails here, and is seen to fail for this reason

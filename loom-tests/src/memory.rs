@@ -4,18 +4,10 @@
 //! returned, and at each access of a payload byte whether every earlier
 //! conflicting access happened before it.
 //!
-//! # Loads that loom would not reorder
-//!
-//! Loom explores one order of two accesses and then the other only if it notices
-//! that they conflict. For that it remembers of each atomic the last access only.
-//! When one thread loads a word, then another thread loads it and stores
-//! to it, the second load hides the first, and loom (0.7) never runs the
-//! store before the first load. A thread that arms looks at its waiter word and
-//! then sets it, so this would hide lost wake-ups. The remedy is a [`Gate`] that
-//! each load passes where its word may be stored to by a thread that loads it:
-//! gates conflict whatever comes after. Positions need none, because each is
-//! stored by the side that never loads it; so models attach
-//! readers and writers before they spawn a thread.
+//! A load of a word that may be stored to by a thread that loads it passes a
+//! [`Gate`], which says why. Positions need none, because each is stored by the side
+//! that never loads it; so models attach readers and writers before they spawn a
+//! thread.
 
 #![allow(
     unsafe_code,
@@ -23,50 +15,33 @@
 )]
 
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use loom::cell::UnsafeCell;
-use loom::sync::Condvar;
 use loom::sync::atomic::{AtomicU32, AtomicU64};
 use zocket::protocol::{Fence, Memory, Site, Step, Word32, Word64};
 use zocket::{Kind, Result};
 
 use crate::fences::Fences;
 use crate::futex::Futex;
+use crate::gate::Gate;
 use crate::rules::Rules;
-use crate::trace::{self, Event};
-
-/// Where loom takes note that loads of one word by different threads conflict.
-///
-/// A condition variable that nobody waits for: telling it is a point at which
-/// loom may switch threads, conflicts with every other such point, and neither
-/// acquires nor releases anything.
-#[derive(Debug)]
-struct Gate(Condvar);
-
-impl Gate {
-    fn new() -> Self {
-        Self(Condvar::new())
-    }
-
-    fn pass(&self) {
-        self.0.notify_all();
-    }
-}
+use crate::trace::{self, Event, unwinding};
 
 /// Words, bytes, futexes of one direction.
 #[derive(Debug)]
 pub struct LoomMemory {
     rules: Rules,
     /// Indexed by [`Word64`].
-    words64: [AtomicU64; 6],
+    words64: [AtomicU64; 11],
     /// Indexed by [`Word32`].
-    words32: [AtomicU32; 5],
-    gates64: [Gate; 6],
-    gates32: [Gate; 5],
+    words32: [AtomicU32; 6],
+    gates64: [Gate; 11],
+    gates32: [Gate; 6],
     /// One cell for each byte, so that loom sees who touches which.
     bytes: Box<[UnsafeCell<u8>]>,
-    /// Of the consumer's waiter word and of the producer's.
-    futexes: [Futex; 2],
+    /// Of the consumer's waiter word, of the producer's, and of the count of events.
+    futexes: [Futex; 3],
     fences: Rc<Fences>,
 }
 
@@ -101,7 +76,7 @@ impl LoomMemory {
             gates64: std::array::from_fn(|_| Gate::new()),
             gates32: std::array::from_fn(|_| Gate::new()),
             bytes: (0..area).map(|_| UnsafeCell::new(0)).collect(),
-            futexes: [Futex::new(), Futex::new()],
+            futexes: [Futex::new(), Futex::new(), Futex::new()],
             fences,
         }
     }
@@ -123,6 +98,7 @@ impl LoomMemory {
         match word {
             Word32::ConsumerWaiter => &self.futexes[0],
             Word32::ProducerWaiter => &self.futexes[1],
+            Word32::Events => &self.futexes[2],
             other => panic!("{other:?} is not a futex"),
         }
     }
@@ -140,18 +116,19 @@ impl LoomMemory {
     }
 }
 
-/// Whether this thread unwinds from a failure that loom has reported. What is
-/// dropped then must not enter loom again: it would panic for a second time.
-fn unwinding() -> bool {
-    std::thread::panicking()
-}
-
 impl Memory for LoomMemory {
     fn load64(&self, word: Word64, site: Site) -> u64 {
         if unwinding() {
             return 0;
         }
-        if matches!(word, Word64::ConsumerWant | Word64::ProducerWant) {
+        let shared = [
+            Word64::ConsumerWant,
+            Word64::ProducerWant,
+            Word64::ConsumerEventWant,
+            Word64::ProducerEventWant,
+            Word64::Signals,
+        ];
+        if shared.contains(&word) {
             self.gates64[word as usize].pass();
         }
         let value = self.word64(word).load(self.rules.ordering(site));
@@ -194,6 +171,46 @@ impl Memory for LoomMemory {
         let before = self.word32(word).swap(value, self.rules.ordering(site));
         trace::record(Event::Change32(word, site, before, value));
         before
+    }
+
+    fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32> {
+        if unwinding() {
+            return Ok(current);
+        }
+        let result = self.word32(word).compare_exchange(
+            current,
+            new,
+            self.rules.ordering(site),
+            Ordering::Relaxed,
+        );
+        if result.is_ok() {
+            trace::record(Event::Change32(word, site, current, new));
+        }
+        result
+    }
+
+    fn exchange64(&self, word: Word64, current: u64, new: u64, site: Site) -> Result<u64, u64> {
+        if unwinding() {
+            return Ok(current);
+        }
+        let result = self.word64(word).compare_exchange(
+            current,
+            new,
+            self.rules.ordering(site),
+            Ordering::Relaxed,
+        );
+        if result.is_ok() {
+            trace::record(Event::Store64(word, site, new));
+        }
+        result
+    }
+
+    fn raise32(&self, word: Word32, site: Site) {
+        if unwinding() {
+            return;
+        }
+        let before = self.word32(word).fetch_add(1, self.rules.ordering(site));
+        trace::record(Event::Change32(word, site, before, before.wrapping_add(1)));
     }
 
     fn set32(&self, word: Word32, bits: u32, site: Site) -> u32 {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use zocket::protocol::{Fence, Site, Step};
+use zocket::protocol::{Fence, Site, Step, local};
 
 /// The one thing that a twin does without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +14,32 @@ pub enum Weakening {
     Drop(Fence),
     /// This step is not carried out.
     Skip(Step),
+    /// Accesses at this site within one process are relaxed.
+    RelaxLocal(local::Site),
+    /// This fence within one process is not there.
+    DropLocal(local::Fence),
+    /// This step within one process is not carried out.
+    SkipLocal(local::Step),
+}
+
+/// What a run does without when it does without one thing.
+macro_rules! weakens {
+    ($($what:ty => $how:ident,)*) => {$(
+        impl From<$what> for Weakening {
+            fn from(what: $what) -> Self {
+                Self::$how(what)
+            }
+        }
+    )*};
+}
+
+weakens! {
+    Site => Relax,
+    Fence => Drop,
+    Step => Skip,
+    local::Site => RelaxLocal,
+    local::Fence => DropLocal,
+    local::Step => SkipLocal,
 }
 
 impl fmt::Display for Weakening {
@@ -22,6 +48,9 @@ impl fmt::Display for Weakening {
             Self::Relax(site) => write!(f, "{site:?} relaxed"),
             Self::Drop(fence) => write!(f, "{fence:?} dropped"),
             Self::Skip(step) => write!(f, "{step:?} skipped"),
+            Self::RelaxLocal(site) => write!(f, "{site:?} relaxed"),
+            Self::DropLocal(fence) => write!(f, "{fence:?} dropped"),
+            Self::SkipLocal(step) => write!(f, "{step:?} skipped"),
         }
     }
 }
@@ -49,23 +78,32 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The ordering of an access.
+    /// The ordering of an access to shared memory.
     pub fn ordering(&self, site: Site) -> Ordering {
-        if self.weakening == Some(Weakening::Relax(site)) {
-            Ordering::Relaxed
-        } else {
-            site.ordering()
-        }
+        self.relaxed(site).unwrap_or(site.ordering())
+    }
+
+    /// The ordering of an access within one process.
+    pub fn local_ordering(&self, site: local::Site) -> Ordering {
+        self.relaxed(site).unwrap_or(site.ordering())
+    }
+
+    fn relaxed(&self, site: impl Into<Weakening>) -> Option<Ordering> {
+        self.lacks(site).then_some(Ordering::Relaxed)
     }
 
     /// Whether this fence is there.
-    pub fn has(&self, fence: Fence) -> bool {
-        self.weakening != Some(Weakening::Drop(fence))
+    pub fn has(&self, fence: impl Into<Weakening>) -> bool {
+        !self.lacks(fence)
     }
 
     /// Whether this step is carried out.
-    pub fn performs(&self, step: Step) -> bool {
-        self.weakening != Some(Weakening::Skip(step))
+    pub fn performs(&self, step: impl Into<Weakening>) -> bool {
+        !self.lacks(step)
+    }
+
+    fn lacks(&self, what: impl Into<Weakening>) -> bool {
+        self.weakening == Some(what.into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use zocket::protocol::{Fence, Site, Word32, Word64};
+use zocket::protocol::{Fence, Site, Word32, Word64, local};
 
 /// One access, with what it found or left.
 #[allow(dead_code, reason = "the fields are for the report, which prints them")]
@@ -21,6 +21,33 @@ pub(crate) enum Event {
     Awake(Word32),
     Wake(Word32),
     Ring,
+    Local(Local),
+}
+
+/// An event within one process.
+#[allow(dead_code, reason = "the fields are for the report, which prints them")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Local {
+    Load(local::Site, u64),
+    Store(local::Site, u64),
+    /// A read-modify-write: before, after.
+    Change(local::Site, u64, u64),
+    /// An exchange that found something else.
+    NoChange(local::Site, u64),
+    Fence(local::Fence),
+    Refused(local::Fence),
+    Sleep,
+    Awake,
+    Wake,
+    Pin,
+    Unpin,
+    Free,
+}
+
+impl From<Local> for Event {
+    fn from(event: Local) -> Self {
+        Self::Local(event)
+    }
 }
 
 thread_local! {
@@ -34,7 +61,8 @@ pub(crate) fn clear() {
 }
 
 /// Notes what the current thread did.
-pub(crate) fn record(event: Event) {
+pub(crate) fn record(event: impl Into<Event>) {
+    let event = event.into();
     let thread = loom::thread::current().id();
     EVENTS.with_borrow_mut(|events| events.push((thread, event)));
 }
@@ -45,4 +73,10 @@ pub(crate) fn render() -> String {
         let line = |(thread, event): &(_, _)| format!("  {thread:?} {event:?}\n");
         events.iter().map(line).collect()
     })
+}
+
+/// Whether this thread unwinds from a failure that loom has reported. What is
+/// dropped then must not enter loom again: it would panic for a second time.
+pub(crate) fn unwinding() -> bool {
+    std::thread::panicking()
 }

@@ -10,7 +10,9 @@
 //!
 //! It is the handshake of [`wait`](crate::wait), with three differences. The futex is a count of
 //! its own, since what is waited for concerns both directions and so two waiter words; the
-//! number is read before anything else, so whatever happens later changes it. The wants say from
+//! number is read before anything else, so whatever happens later changes it; and whoever reads a
+//! number sees that the bits are gone of which it is the announcement, and does not take itself
+//! for armed. The wants say from
 //! how many bytes on a signal may change that somebody is interested in; what is not
 //! a matter of bytes (closing, dispositions, user signals) needs none. And all who wait for signals of
 //! an endpoint live in one process, the one that owns it: they agree on
@@ -77,7 +79,7 @@ impl Interest {
 
 /// How many events there were, to be read before anything else.
 pub fn count<M: Memory>(incoming: &M) -> u32 {
-    // ORDERING: Relaxed; the futex compares it.
+    // ORDERING(waiters-taken): Acquire; pairs with the Release in `alert_own`.
     incoming.load32(Word32::Events, Site::CountEvents)
 }
 
@@ -144,8 +146,9 @@ pub fn alert_peer<M: Notify>(outgoing: &M) {
 
 /// Has the threads look that wait for signals of the endpoint that consumes `incoming`.
 pub fn alert_own<M: Memory>(incoming: &M) {
-    // ORDERING: Relaxed; the futex carries no data, who wakes looks at everything again.
-    incoming.raise32(Word32::Events, Site::CountEvents);
+    // ORDERING(waiters-taken): Release; pairs with the Acquire in `count`. Of our own events,
+    // and of those of a peer that is the consumer here.
+    incoming.raise32(Word32::Events, Site::RaiseEvents);
     incoming.wake_futex(Word32::Events);
 }
 

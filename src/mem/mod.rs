@@ -273,8 +273,12 @@ pub enum Site {
     StoreSignals,
     /// signals-stored: the signals of an endpoint are looked at. Acquire.
     ObserveSignals,
-    /// Those who wait for signals note how many events there were, before they arm; a
-    /// waker raises the number. Relaxed: the futex compares it, and carries no data.
+    /// waiters-taken: a waker that has taken the bits of those who wait for signals raises the
+    /// number of events. Release: whoever sees the number sees the bits gone.
+    RaiseEvents,
+    /// waiters-taken: those who wait for signals note how many events there were, before
+    /// they see to it that their bits are there. Acquire. An old number does no
+    /// harm: the futex compares it.
     CountEvents,
     /// An endpoint's own thresholds. Relaxed: nobody else reads them, and its threads
     /// agree under a lock of their own.
@@ -291,13 +295,15 @@ impl Site {
             Self::PublishTail
             | Self::PublishHead
             | Self::EndWrite
-            | Self::Close => Ordering::Release,
+            | Self::Close
+            | Self::RaiseEvents => Ordering::Release,
             Self::StoreSignals => Ordering::AcqRel,
             Self::ObserveTail
             | Self::ObserveHead
             | Self::ObserveWrite
             | Self::ObserveClosed
-            | Self::ObserveSignals => Ordering::Acquire,
+            | Self::ObserveSignals
+            | Self::CountEvents => Ordering::Acquire,
             Self::Cursor
             | Self::BeginWrite
             | Self::CheckFlags
@@ -309,7 +315,6 @@ impl Site {
             | Self::Disarm
             | Self::LookForWaiter
             | Self::TakeWaiter
-            | Self::CountEvents
             | Self::Threshold
             | Self::Inspect => Ordering::Relaxed,
         }

@@ -152,8 +152,9 @@ impl<'i, 'a> Sleep<'i, 'a> {
             // Before the look: whatever happens after it changes one of the counts.
             let counts = self.items.iter().map(|item| {
                 let events = item.subject.events();
-                // ORDERING: Relaxed; the futex compares it.
-                (events, events.load(Ordering::Relaxed))
+                // ORDERING(waiters-taken): Acquire; pairs with the Release of whoever raises it: the
+                // look finds out that nobody knows of us any more.
+                (events, events.load(Ordering::Acquire))
             });
             let counts: Vec<_> = counts.collect();
             self.items.iter().for_each(|item| item.subject.look());

@@ -74,7 +74,7 @@ impl Core {
         let release = list.take_release();
         drop(list);
         if release {
-            // Relaxed: the futex compares it, and carries no data.
+            // Relaxed: the futex compares it; all else is under the lock.
             self.events.fetch_add(1, Ordering::Relaxed);
             futex::wake_all(&self.events);
         }

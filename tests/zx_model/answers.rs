@@ -134,6 +134,12 @@ impl Packet {
         self
     }
 
+    /// Whether both are the same, but for the time; a time has both or none.
+    pub(crate) fn may_be(&self, other: &Self) -> bool {
+        let timed = |packet: &Self| packet.timestamp() != 0;
+        self.timeless() == other.timeless() && timed(self) == timed(other)
+    }
+
     pub(crate) fn timestamp(&self) -> i64 {
         match self.payload {
             Payload::Signal { timestamp, .. } => timestamp,

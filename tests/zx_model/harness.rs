@@ -1,4 +1,5 @@
-//! Plays many sequences against a system, on as many threads as there are processors.
+//! Plays many sequences against a system, on as many threads as there are processors, but
+//! not more than four: which sequences a seed stands for depends on that.
 //!
 //! - `ZOCKET_SEED`: the seed of all random choices; printed by every run.
 //! - `ZOCKET_MODEL_CASES`: sequences of every test, in place of what it says itself.

@@ -19,6 +19,7 @@ const CASES: u32 = 40;
 const SHORT: usize = 12;
 const SETTING: Setting = Setting {
     processes: 1,
+    passing: true,
     steps: 256,
     capacity: CAPACITY,
 };
@@ -56,22 +57,22 @@ fn right(reference: &mut Reference, call: &Call) -> Answer {
 }
 
 /// Shows that a fault is found, and that the report of it can be replayed.
-fn is_found(calls: Calls, signals: Signals) {
-    let mutant = || Mutant {
-        reference: Reference::new(7),
-        calls,
-        signals,
-    };
+fn is_found_in<S: System>(mutant: impl Fn() -> S) {
     let report = shrunk(CASES, 1, SETTING, &mutant).expect_err("there is a fault");
     let sequence = Sequence::parse(&report);
     assert!((1..=SHORT).contains(&sequence.steps.len()), "{report}");
-    let play = |sequence| compare(sequence, mutant(), &mut Coverage::default());
-    assert!(
-        play(&sequence).is_err(),
-        "the fault does not show again:\n{report}"
-    );
+    let again = compare(&sequence, mutant(), &mut Coverage::default());
+    assert!(again.is_err(), "the fault does not show again:\n{report}");
     let sound = compare(&sequence, Reference::new(7), &mut Coverage::default());
     assert_eq!(sound, Ok(()), "the fault is not what was found");
+}
+
+fn is_found(calls: Calls, signals: Signals) {
+    is_found_in(|| Mutant {
+        reference: Reference::new(7),
+        calls,
+        signals,
+    });
 }
 
 /// A fault in the calls alone.
@@ -281,5 +282,51 @@ fn orphan_that_is_never_writable_is_found() {
     is_found(right, |signals| match signals & zx::ZX_SOCKET_PEER_CLOSED {
         0 => signals,
         _ => signals & !zx::ZX_SOCKET_WRITABLE,
+    });
+}
+
+/// A reference whose ports give the second packet before the first.
+#[derive(Debug)]
+struct Swapping {
+    reference: Reference,
+    /// The answer that should have come first, and whose it is.
+    kept: Option<(H, Answer)>,
+}
+
+impl System for Swapping {
+    fn call(&mut self, _: u8, call: &Call) -> Answer {
+        let Call::PortWait { port, .. } = *call else {
+            return right(&mut self.reference, call);
+        };
+        if let Some((_, kept)) = self.kept.take_if(|(of, _)| *of == port) {
+            return kept;
+        }
+        let first = right(&mut self.reference, call);
+        let second = right(&mut self.reference, call);
+        match second.out {
+            Out::Packet(_) if self.kept.is_none() => {
+                self.kept = Some((port, first));
+                second
+            }
+            _ => first,
+        }
+    }
+
+    fn signals(&mut self, handles: &[(u8, u32)]) -> Vec<u32> {
+        self.reference.signals(handles)
+    }
+
+    fn abandon(&mut self, _: &[(u8, u32)]) {}
+
+    fn end(self) {}
+}
+
+/// The packets of one call may come in any order (every reference that is compared makes use
+/// of that); those of different calls may not.
+#[test]
+fn packets_of_two_calls_in_the_wrong_order_are_found() {
+    is_found_in(|| Swapping {
+        reference: Reference::new(7),
+        kept: None,
     });
 }

@@ -170,3 +170,17 @@ impl Remote {
         self.0.finish();
     }
 }
+
+#[test]
+fn descriptor_arrives_between_messages() {
+    let (a, b) = UnixStream::pair().expect("descriptors are left");
+    let (kept, sent) = UnixStream::pair().expect("descriptors are left");
+    tell(&a, "before");
+    tell_fd(&a, sent.into());
+    tell(&a, "after");
+    assert_eq!(hear(&b).as_deref(), Some("before"));
+    let arrived = UnixStream::from(hear_fd(&b));
+    assert_eq!(hear(&b).as_deref(), Some("after"));
+    tell(&arrived, "through it");
+    assert_eq!(hear(&kept).as_deref(), Some("through it"));
+}

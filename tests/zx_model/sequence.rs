@@ -243,6 +243,7 @@ fn reduced(steps: &[Step], at: usize) -> Option<Rc<[Step]>> {
 fn printed_sequence_reads_back_as_it_was() {
     let setting = Setting {
         processes: 2,
+        passing: true,
         steps: 5_000,
         capacity: 4096,
     };

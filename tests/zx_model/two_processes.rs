@@ -18,6 +18,7 @@ const PLAN: Plan = Plan {
     cases: 600,
     setting: Setting {
         processes: 2,
+        passing: true,
         steps: 256,
         capacity: CAPACITY,
     },

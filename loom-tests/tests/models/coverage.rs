@@ -4,16 +4,16 @@
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
-use zocket::protocol::{Fence, Site, Step};
+use zocket::protocol::{Fence, Site, Step, local};
 use zocket_loom_tests::{Model, Twin, Weakening};
 
 /// A list of all variants that does not compile when one is missing.
 macro_rules! all {
-    ($what:ident: $($variant:ident),* $(,)?) => {{
+    ($what:ty: $($variant:ident),* $(,)?) => {{
         let _ = |what: $what| match what {
-            $($what::$variant => (),)*
+            $(<$what>::$variant => (),)*
         };
-        [$($what::$variant),*]
+        [$(<$what>::$variant),*]
     }};
 }
 
@@ -25,8 +25,12 @@ fn models() -> impl Iterator<Item = &'static Model> {
         super::duplex::MODELS,
         super::fences::MODELS,
         super::half_close::MODELS,
+        super::handle_count::MODELS,
         super::hang_up::MODELS,
+        super::serial::MODELS,
+        super::signals::MODELS,
         super::stream::MODELS,
+        super::table::MODELS,
         super::wake_up::MODELS,
     ]
     .into_iter()
@@ -37,13 +41,16 @@ fn models() -> impl Iterator<Item = &'static Model> {
 fn weakenings() -> Vec<Weakening> {
     let sites = all!(
         Site: PublishTail, ObserveTail, PublishHead, ObserveHead, Cursor, BeginWrite, EndWrite,
-        ObserveWrite, CheckFlags, Close, ObserveClosed, Disable, ObserveDisabled, SetWant,
-        ReadWant, Arm, Disarm, LookForWaiter, TakeWaiter, Inspect,
+        ObserveWrite, CheckFlags, Close, ObserveClosed, SetDisposition, ObserveDisabled, SetWant,
+        ReadWant, Arm, Disarm, LookForWaiter, TakeWaiter, StoreSignals, ObserveSignals, RaiseEvents,
+        CountEvents,
+        Threshold, Inspect,
     );
     let fences = all!(Fence: ArmThenCheck, PublishThenLook, MarkThenCheck, DisableThenCheckMark);
     let steps = all!(
         Step: CheckAfterArm, CheckTailAfterClosed, CheckTailAfterMark, CheckMark,
-        WakeAfterClose, WakeUnasked, WakeAfterDisable, WakeAfterDisabledWrite, CheckWant, RelieveSoftWaiter,
+        WakeAfterClose, WakeUnasked, WakeAfterDisable, WakeAfterEnable, WakeAfterSignal,
+        RecordRise, CheckEnabled, WakeAfterDisabledWrite, CheckWant, RelieveSoftWaiter,
     );
     let ordered = sites
         .into_iter()
@@ -52,7 +59,29 @@ fn weakenings() -> Vec<Weakening> {
         .map(Weakening::Relax)
         .chain(fences.into_iter().map(Weakening::Drop))
         .chain(steps.into_iter().map(Weakening::Skip))
+        .chain(local_weakenings())
         .collect()
+}
+
+/// All that can be weakened within one process.
+fn local_weakenings() -> impl Iterator<Item = Weakening> {
+    let sites = all!(
+        local::Site: PublishEntry, FindEntry, RecheckEntry, RemoveEntry, PublishSegment,
+        FindSegment, AddHandle, DropHandle, LastHandle, ClaimHandle, CountHandles, ReadOwner,
+        SetOwner, ReadBusy, Enter, Leave, ObserveLeft,
+    );
+    let fences = all!(local::Fence: EnterThenCheck, LeaveThenCheck, RevokeThenLook);
+    let steps = all!(
+        local::Step: CompareValue, AwaitPinned, RecheckEntry, RefuseDead, CheckAfterEnter,
+        WakeAfterLeave, AwaitOwner, OwnSeat, ReinstateOwner,
+    );
+    let ordered = sites
+        .into_iter()
+        .filter(|site| site.ordering() != Ordering::Relaxed);
+    let relaxed = ordered.map(Weakening::RelaxLocal);
+    relaxed
+        .chain(fences.into_iter().map(Weakening::DropLocal))
+        .chain(steps.into_iter().map(Weakening::SkipLocal))
 }
 
 #[test]
@@ -83,11 +112,8 @@ fn no_twin_weakens_what_is_weak() {
 
 /// The twin as the table in the documentation has it.
 fn documented(twin: &Twin) -> String {
-    let (lacks, how) = match twin.weakening {
-        Weakening::Relax(site) => (format!("{site:?}"), "relaxed"),
-        Weakening::Drop(fence) => (format!("{fence:?}"), "dropped"),
-        Weakening::Skip(step) => (format!("{step:?}"), "skipped"),
-    };
+    let weakening = twin.weakening.to_string();
+    let (lacks, how) = weakening.split_once(' ').expect("what, and how");
     let failure = format!("{:?}", twin.failure).to_lowercase();
     format!("`{lacks}` {how}: {failure}")
 }

@@ -11,8 +11,15 @@
 /// what they lack, and how they fail. Models that are large without a limit are
 /// explored with three interruptions: each of the twins fails with two already,
 /// and nearly all with one.
+///
+/// `local:` in front says that sites, fences and steps are those within one process.
 macro_rules! models {
-    ($(
+    (local: $($models:tt)*) => { theme! { local $($models)* } };
+    ($($models:tt)*) => { theme! { shared $($models)* } };
+}
+
+macro_rules! theme {
+    ($world:ident $(
         $name:ident, $preemptions:expr;
         relaxed [$($site:ident $site_failure:ident),*]
         dropped [$($fence:ident $fence_failure:ident),*]
@@ -27,9 +34,9 @@ macro_rules! models {
                     preemptions: $preemptions,
                     run: super::$name,
                     twins: &[
-                        $(twin!(Relax, Site, $site, $site_failure),)*
-                        $(twin!(Drop, Fence, $fence, $fence_failure),)*
-                        $(twin!(Skip, Step, $step, $step_failure),)*
+                        $(twin!($world Relax $site $site_failure),)*
+                        $(twin!($world Drop $fence $fence_failure),)*
+                        $(twin!($world Skip $step $step_failure),)*
                     ],
                 };
 
@@ -52,15 +59,15 @@ macro_rules! models {
                 }
 
                 mod relaxed {
-                    $(twin_test!(Relax, Site, $site, $site_failure);)*
+                    $(twin_test!($world Relax $site $site_failure);)*
                 }
 
                 mod dropped {
-                    $(twin_test!(Drop, Fence, $fence, $fence_failure);)*
+                    $(twin_test!($world Drop $fence $fence_failure);)*
                 }
 
                 mod skipped {
-                    $(twin_test!(Skip, Step, $step, $step_failure);)*
+                    $(twin_test!($world Skip $step $step_failure);)*
                 }
             }
         )*
@@ -68,19 +75,31 @@ macro_rules! models {
 }
 
 macro_rules! twin {
-    ($how:ident, $what:ident, $lacks:ident, $failure:ident) => {
+    ($world:ident $how:ident $lacks:ident $failure:ident) => {
         zocket_loom_tests::Twin {
-            weakening: zocket_loom_tests::Weakening::$how(zocket::protocol::$what::$lacks),
+            weakening: weakening!($world $how $lacks),
             failure: zocket_loom_tests::Failure::$failure,
         }
     };
 }
 
+macro_rules! weakening {
+    (shared Relax $site:ident) => { weakening!(Relax, Site::$site) };
+    (shared Drop $fence:ident) => { weakening!(Drop, Fence::$fence) };
+    (shared Skip $step:ident) => { weakening!(Skip, Step::$step) };
+    (local Relax $site:ident) => { weakening!(RelaxLocal, local::Site::$site) };
+    (local Drop $fence:ident) => { weakening!(DropLocal, local::Fence::$fence) };
+    (local Skip $step:ident) => { weakening!(SkipLocal, local::Step::$step) };
+    ($how:ident, $($what:ident)::*) => {
+        zocket_loom_tests::Weakening::$how(zocket::protocol::$($what)::*)
+    };
+}
+
 macro_rules! twin_test {
-    ($how:ident, $what:ident, $lacks:ident, $failure:ident) => {
+    ($world:ident $how:ident $lacks:ident $failure:ident) => {
         #[test]
         fn $lacks() {
-            zocket_loom_tests::must_fail(&super::MODEL, twin!($how, $what, $lacks, $failure));
+            zocket_loom_tests::must_fail(&super::MODEL, twin!($world $how $lacks $failure));
         }
     };
 }
@@ -92,6 +111,10 @@ mod doorbell;
 mod duplex;
 mod fences;
 mod half_close;
+mod handle_count;
 mod hang_up;
+mod serial;
+mod signals;
 mod stream;
+mod table;
 mod wake_up;

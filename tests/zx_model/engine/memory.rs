@@ -17,7 +17,8 @@ pub(super) struct Destination<'a> {
     pub(super) buffer: Buffer,
 }
 
-/// The part of memory at an offset, if there is any such memory.
+/// The part of memory at an offset, if there is any such memory. No bytes can be copied
+/// from and to everywhere.
 fn range(
     buffer: Buffer,
     len: usize,
@@ -25,6 +26,7 @@ fn range(
     n: usize,
 ) -> Result<std::ops::Range<usize>, BadAddress> {
     match buffer.memory {
+        _ if n == 0 => Ok(0..0),
         Memory::Good if at + n <= len => Ok(at..at + n),
         _ => Err(BadAddress),
     }

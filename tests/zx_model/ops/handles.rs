@@ -39,7 +39,28 @@ impl Generator {
         if self.rng.chance(20) {
             handles.extend(handles.first().copied());
         }
+        if self.setting.passing {
+            self.leave_peers_out(&mut handles);
+        }
         Call::CloseMany { handles }
+    }
+
+    /// Leaves out handles to peers of others among them.
+    ///
+    /// Whether a handle that is closed in the same call as the peer still gets its packet
+    /// is nowhere promised, and depends on who looks when if the ends seem to be apart.
+    fn leave_peers_out(&self, handles: &mut Vec<H>) {
+        let mut objects = Vec::new();
+        handles.retain(|handle| {
+            let H::Named(name) = *handle else { return true };
+            let Some(view) = self.view(name) else {
+                return true;
+            };
+            let peer = view.socket.and_then(|socket| socket.peer);
+            let alone = !peer.is_some_and(|peer| objects.contains(&peer));
+            objects.push(view.object);
+            alone
+        });
     }
 
     pub(super) fn exchange(&mut self) -> Call {

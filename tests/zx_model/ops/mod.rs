@@ -9,6 +9,8 @@ mod picks;
 mod transfer;
 mod waits;
 
+use std::collections::HashMap;
+
 use moods::{Deed, MOODS, Mood};
 use picks::Want;
 
@@ -23,6 +25,8 @@ use zocket::zx;
 pub(crate) struct Setting {
     /// 1 or 2.
     pub processes: u8,
+    /// Endpoints move, from one process to the other or out of the only one and in again.
+    pub passing: bool,
     pub steps: usize,
     /// Of sockets that are made without saying one.
     pub capacity: usize,
@@ -62,6 +66,8 @@ pub(crate) struct Generator {
     /// Numbers of those that are not closed.
     living: Vec<u32>,
     registered: Vec<Registered>,
+    /// For a port, a key and wanted signals, the only source and options that use them.
+    makers: HashMap<(usize, u64, u32), (H, u32)>,
     mood: Mood,
     left: usize,
     /// A handle that is used more than others.
@@ -83,6 +89,7 @@ impl Generator {
             made: Vec::new(),
             living: Vec::new(),
             registered: Vec::new(),
+            makers: HashMap::new(),
             mood: Mood::Everything,
             left: MOOD,
             focus: None,
@@ -127,7 +134,8 @@ impl Generator {
             Deed::Make => self.make(),
             Deed::Handle => self.exchange(),
             Deed::Close => self.close(),
-            Deed::Pass => self.pass(),
+            Deed::Pass if self.setting.passing => self.pass(),
+            Deed::Pass => self.info(),
         }
     }
 

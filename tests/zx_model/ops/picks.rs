@@ -45,7 +45,7 @@ impl Generator {
     pub(super) fn connected(&self, mut names: Vec<u32>) -> Vec<u32> {
         names.retain(|name| {
             let socket = self.view(*name).and_then(|view| view.socket);
-            socket.is_some_and(|socket| socket.connected)
+            socket.is_some_and(|socket| socket.peer.is_some())
         });
         names
     }

@@ -70,24 +70,44 @@ impl Generator {
             true => self.pick(Want::socket(zx::ZX_RIGHT_WAIT)),
             false => self.pick_any(zx::ZX_RIGHT_WAIT),
         };
-        let key = self.key();
+        let signals = self.signals();
+        let options = self.rng.weighted(&[
+            (40, 0),
+            (10, 1),
+            (30, 2),
+            (8, 3),
+            (6, 4),
+            (3, 6),
+            (1, 5),
+            (1, 8),
+            (1, u32::MAX),
+        ]);
+        let key = self.key_for(port, source, signals, options);
         self.remember(port, source, key);
         Call::WaitAsync {
             handle: source,
             port,
             key,
-            signals: self.signals(),
-            options: self.rng.weighted(&[
-                (40, 0),
-                (10, 1),
-                (30, 2),
-                (8, 3),
-                (6, 4),
-                (3, 6),
-                (1, 5),
-                (1, 8),
-                (1, u32::MAX),
-            ]),
+            signals,
+            options,
+        }
+    }
+
+    /// A key that tells the packet from those of other sources and with other clocks.
+    ///
+    /// If one call fires two registrations, nobody can see from equal packets which of them
+    /// was taken out; but which one is left shows when its source is cancelled.
+    fn key_for(&mut self, port: H, source: H, signals: u32, options: u32) -> u64 {
+        let object = match port {
+            H::Named(name) => self.view(name).map_or(0, |view| view.object),
+            H::Value(_) => 0,
+        };
+        let key = self.key();
+        let maker = (source, options & !zx::ZX_WAIT_ASYNC_EDGE);
+        let known = *self.makers.entry((object, key, signals)).or_insert(maker);
+        match known == maker {
+            true => key,
+            false => 1 << 32 | self.rng.next() >> 32,
         }
     }
 

@@ -260,8 +260,8 @@ impl View {
 /// The state of an endpoint, as far as it matters for choosing sizes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SocketView {
-    /// The peer lives.
-    pub connected: bool,
+    /// The object at the other end, while it lives.
+    pub peer: Option<usize>,
     pub capacity: usize,
     pub queued: usize,
     /// What one read gets.
@@ -290,7 +290,7 @@ impl Reference {
 
     fn view_socket(&self, endpoint: &Endpoint) -> SocketView {
         SocketView {
-            connected: endpoint.peer.is_some(),
+            peer: endpoint.peer,
             capacity: endpoint.capacity,
             queued: endpoint.queue.len(),
             available: endpoint.queue.available(),

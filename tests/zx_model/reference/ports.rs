@@ -26,14 +26,14 @@ struct Queued {
 }
 
 impl Port {
-    /// Removes the oldest packet; among those of one call, the one that `hint` says.
+    /// Removes the oldest packet; among those of one call, the one that `hint` says, or else
+    /// the last.
     fn pop(&mut self, hint: Option<Packet>) -> Option<Packet> {
         let step = self.packets.front()?.step;
         let candidates = self.packets.iter().take_while(|queued| queued.step == step);
-        let hint = hint.map(Packet::timeless);
-        let said = |queued: &Queued| hint.is_some_and(|hint| hint == queued.packet.timeless());
-        let index = candidates.enumerate().find(|(_, queued)| said(queued));
-        let index = index.map_or(0, |(index, _)| index);
+        let said = |queued: &Queued| hint.is_some_and(|hint| hint.may_be(&queued.packet));
+        let last = candidates.clone().count() - 1;
+        let index = candidates.clone().position(said).unwrap_or(last);
         self.packets.remove(index).map(|queued| queued.packet)
     }
 
