@@ -247,11 +247,6 @@ impl<V> Slot<V> for LoomSlot<V> {
         trace::record(Local::Store(site, place as u64));
     }
 
-    fn holds(&self, value: &V, site: Site) -> bool {
-        self.current(self.ordering(site), site)
-            .is_some_and(|(_, kept)| std::ptr::eq(&kept.value, value))
-    }
-
     fn take(&self, value: &V, pin: &LoomPin, site: Site) -> bool {
         let Some((place, kept)) = self.current(Ordering::Relaxed, site) else {
             return false;

@@ -124,8 +124,7 @@ pub fn is_armed<M: Memory>(outgoing: &M, incoming: &M, interest: Interest) -> bo
     let shows = |mem: &M, role: Role| {
         mem.load32(role.waiter(), Site::LookForWaiter) & waiter::EVENTS == interest.how
     };
-    shows(incoming, Role::Consumer)
-        && (interest.space == NEVER || shows(outgoing, Role::Producer))
+    shows(incoming, Role::Consumer) && (interest.space == NEVER || shows(outgoing, Role::Producer))
 }
 
 /// Nobody waits for signals any more.

@@ -134,7 +134,10 @@ impl State {
         risen.set(Signals::PEER_WRITE_DISABLED, peer.disabled);
         // Enabled, and with space, if only for a moment.
         let writable = own.enabled && self.free > 0 && !self.peer_closed;
-        risen.set(Signals::WRITABLE, writable || risen.contains(Signals::WRITABLE));
+        risen.set(
+            Signals::WRITABLE,
+            writable || risen.contains(Signals::WRITABLE),
+        );
         risen
     }
 }
@@ -207,8 +210,8 @@ pub fn change_stored<M: Memory>(mem: &M, clear: Signals, set: Signals) {
         if after == before {
             return;
         }
-        let next = u64::from(after.bits())
-            | u64::from((traces | rises).bits()) << stored::RISEN_SHIFT;
+        let next =
+            u64::from(after.bits()) | u64::from((traces | rises).bits()) << stored::RISEN_SHIFT;
         // ORDERING(signals-stored): Release; pairs with the Acquire in `State::load`.
         if mem
             .exchange64(Word64::Signals, word, next, Site::StoreSignals)

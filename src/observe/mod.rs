@@ -241,7 +241,9 @@ impl<S: Compare> List<S> {
             };
             (how, signals)
         });
-        wishes.fold((0, Signals::empty()), |all, one| (all.0 | one.0, all.1 | one.1))
+        wishes.fold((0, Signals::empty()), |all, one| {
+            (all.0 | one.0, all.1 | one.1)
+        })
     }
 
     /// The last look.

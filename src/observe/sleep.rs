@@ -129,8 +129,8 @@ struct Sleep<'i, 'a> {
 impl<'i, 'a> Sleep<'i, 'a> {
     fn new(items: &'i mut [Item<'a>]) -> Result<Self> {
         // Relaxed: an old value leads to another refusal.
-        let polls = items.len() > futex::MOST
-            || (items.len() > 1 && REFUSED.load(Ordering::Relaxed));
+        let polls =
+            items.len() > futex::MOST || (items.len() > 1 && REFUSED.load(Ordering::Relaxed));
         let bell = if polls { Some(thread::bell()?) } else { None };
         let waiters = items.iter().map(|_| Arc::new(Waiter::new(bell.clone())));
         Ok(Self {
@@ -166,8 +166,9 @@ impl<'i, 'a> Sleep<'i, 'a> {
                 // For nothing but the deadline.
                 (None, []) => futex::wait(&AtomicU32::new(0), 0, deadline),
                 (None, [(events, count)]) => futex::wait(events, *count, deadline),
-                (None, counts) => futex::wait_any(counts, deadline)
-                    .map_err(|e| Error::os(FUTEX_WAITV, e))?,
+                (None, counts) => {
+                    futex::wait_any(counts, deadline).map_err(|e| Error::os(FUTEX_WAITV, e))?
+                }
             };
             if wake == Wake::TimedOut {
                 self.items.iter().for_each(|item| item.subject.look());

@@ -386,7 +386,9 @@ fn timeout(deadline: Deadline) -> EpollTimeout {
     let Some(remaining) = deadline.remaining() else {
         return EpollTimeout::NONE;
     };
-    let millis = remaining.saturating_add(Duration::from_nanos(999_999)).as_millis();
+    let millis = remaining
+        .saturating_add(Duration::from_nanos(999_999))
+        .as_millis();
     // More than that are waited for in parts.
     EpollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)
 }

@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use nix::time::ClockId;
 
-use crate::error::Result;
 #[cfg(doc)]
 use crate::error::Error;
+use crate::error::Result;
 use crate::observe::Subject;
 use crate::signals::Signals;
 use crate::socket::Waitable;

@@ -22,12 +22,12 @@ pub use builder::{Builder, FencePolicy};
 pub use chunk::{ReadChunk, Reservation};
 pub use datagram::{Datagram, OwnedRecvHalf, OwnedSendHalf};
 pub use envelope::{ClaimError, TransferError};
-pub use info::Info;
-pub use stream::{OwnedReadHalf, OwnedWriteHalf, Stream};
-pub use wait::{WaitItem, Waitable, wait_many};
 pub(crate) use half::{Receiving, Sending};
+pub use info::Info;
 pub(crate) use link::{Lane, Link};
+pub use stream::{OwnedReadHalf, OwnedWriteHalf, Stream};
 pub(crate) use wait::AsLink;
+pub use wait::{WaitItem, Waitable, wait_many};
 
 use std::fmt;
 

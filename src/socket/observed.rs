@@ -102,7 +102,10 @@ impl Link {
     fn rest(&self, list: &mut List<State>) {
         if list.armed != Interest::NONE {
             list.armed = Interest::NONE;
-            events::disarm(self.direction(Role::Producer), self.direction(Role::Consumer));
+            events::disarm(
+                self.direction(Role::Producer),
+                self.direction(Role::Consumer),
+            );
         }
         self.set_observed(false);
     }

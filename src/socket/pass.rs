@@ -37,7 +37,8 @@ macro_rules! pass {
             /// # Errors
             /// [`TransferError`] with the endpoint: [`Error::Os`]; [`Error::Forked`].
             pub fn send_to(self, socket: &UnixStream) -> Result<(), TransferError<Self>> {
-                let sent = envelope::pack(self.link(), self.link().rights()).and_then(|fd| send(socket, &fd));
+                let sent = envelope::pack(self.link(), self.link().rights())
+                    .and_then(|fd| send(socket, &fd));
                 match sent {
                     Ok(()) => {
                         self.link().set_moved();

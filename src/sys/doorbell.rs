@@ -92,9 +92,8 @@ impl Doorbell {
     pub(crate) fn silence(&self, inert: OwnedFd) {
         // SAFETY: both numbers are open and owned here; the one that is replaced stays
         // open, and stays `self`'s, under the same number.
-        let replaced = unsafe {
-            libc::dup3(inert.as_raw_fd(), self.0.as_raw_fd(), libc::O_CLOEXEC)
-        };
+        let replaced =
+            unsafe { libc::dup3(inert.as_raw_fd(), self.0.as_raw_fd(), libc::O_CLOEXEC) };
         // EBUSY cannot be: nobody is opening a number that is in use. EINTR comes after the
         // replacement.
         debug_assert!(replaced >= 0);

@@ -58,11 +58,9 @@ pub(super) fn object(value: zx_handle_t, needed: Rights) -> Result<Arc<Object>> 
     })
 }
 
-/// Whether `value` still stands for `object`.
-pub(super) fn is_current(value: zx_handle_t, object: &Arc<Object>) -> bool {
-    let pin = TABLE.pin();
-    let entry = TABLE.get(value, &pin);
-    entry.is_some_and(|handle| Arc::ptr_eq(&handle.object, object))
+/// Whether a handle that was found before is still open.
+pub(super) fn is_open(value: zx_handle_t) -> bool {
+    TABLE.is_open(value)
 }
 
 /// Makes a handle to an object, in whose count it is already.

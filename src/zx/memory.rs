@@ -11,7 +11,10 @@ use crate::mem::{SharedSlice, SharedSliceMut};
 pub struct BadAddress;
 
 /// Memory of the caller that a call reads.
-#[allow(clippy::len_without_is_empty, reason = "an empty one is nothing special")]
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "an empty one is nothing special"
+)]
 pub trait Source {
     /// How many bytes.
     fn len(&self) -> usize;
@@ -35,7 +38,10 @@ pub trait Source {
 }
 
 /// Memory of the caller that a call writes.
-#[allow(clippy::len_without_is_empty, reason = "an empty one is nothing special")]
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "an empty one is nothing special"
+)]
 pub trait Sink {
     /// How many bytes.
     fn len(&self) -> usize;

@@ -20,11 +20,7 @@ const SIZE: usize = size_of::<usize>();
 /// `GET_PROPERTY`; `NOT_SUPPORTED` for other properties; `WRONG_TYPE`; `BUFFER_TOO_SMALL` for less
 /// than 8 bytes; `INVALID_ARGS` if they cannot be written. No object here has a name:
 /// `ZX_PROP_NAME` is `BUFFER_TOO_SMALL` for less than 32 bytes, else `WRONG_TYPE`.
-pub fn zx_object_get_property(
-    handle: zx_handle_t,
-    property: u32,
-    mut value: impl Sink,
-) -> Result {
+pub fn zx_object_get_property(handle: zx_handle_t, property: u32, mut value: impl Sink) -> Result {
     if value.is_null() {
         return Err(Status::INVALID_ARGS);
     }

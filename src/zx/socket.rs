@@ -143,10 +143,7 @@ pub(super) type Held<'a, T> = SerialGuard<'a, Option<T>>;
 /// Calls `f` with a direction that no other thread uses meanwhile, unless it has left the process
 /// since the handle was looked up.
 #[inline(always)]
-fn inside<T, R>(
-    direction: &Serial<Option<T>>,
-    f: impl FnOnce(&mut T) -> Result<R>,
-) -> Result<R> {
+fn inside<T, R>(direction: &Serial<Option<T>>, f: impl FnOnce(&mut T) -> Result<R>) -> Result<R> {
     let result = direction.with(|half| match half {
         Some(half) => f(half),
         None => Err(Status::BAD_HANDLE),
@@ -169,11 +166,7 @@ fn finish(moved: crate::Result<usize>, copied: Result<(), BadAddress>) -> Result
 
 /// Writes part of a stream, or nothing if the caller's memory cannot be read.
 #[inline(always)]
-fn write_bytes(
-    grant: Grant<'_, Lane>,
-    len: usize,
-    source: &impl Source,
-) -> Result<(), BadAddress> {
+fn write_bytes(grant: Grant<'_, Lane>, len: usize, source: &impl Source) -> Result<(), BadAddress> {
     copy_in(&grant, 0, len, source)?;
     grant.commit(len);
     Ok(())

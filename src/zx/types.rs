@@ -356,7 +356,8 @@ impl std::fmt::Debug for zx_packet_user_t {
 
 impl std::fmt::Debug for zx_packet_payload_t {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("zx_packet_payload_t").finish_non_exhaustive()
+        f.debug_struct("zx_packet_payload_t")
+            .finish_non_exhaustive()
     }
 }
 

@@ -92,7 +92,7 @@ fn wait(items: &mut [Item<'_>], deadline: zx_time_t, objects: &[&Arc<Object>]) -
     let handles: Vec<_> = items.iter().map(|item| item.handle).collect();
     let joined = |i: usize| {
         settle(objects[i]);
-        handle::is_current(handles[i], objects[i])
+        handle::is_open(handles[i])
     };
     Ok(observe::wait_any(items, Deadline::at(deadline), joined)?)
 }
@@ -152,7 +152,7 @@ pub fn zx_object_wait_async(
     }
     settle(&object);
     // Whoever closed either handle meanwhile did not find the registration.
-    if !handle::is_current(handle, &object) {
+    if !handle::is_open(handle) {
         mailbox.cancel(&*subject, handle, key);
         return Err(Status::BAD_HANDLE);
     }

@@ -66,7 +66,7 @@ fn weakenings() -> Vec<Weakening> {
 /// All that can be weakened within one process.
 fn local_weakenings() -> impl Iterator<Item = Weakening> {
     let sites = all!(
-        local::Site: PublishEntry, FindEntry, RecheckEntry, RemoveEntry, PublishSegment,
+        local::Site: PublishEntry, FindEntry, RemoveEntry, PublishSegment,
         FindSegment, AddHandle, DropHandle, LastHandle, ClaimHandle, CountHandles, ReadOwner,
         SetOwner, ReadBusy, Enter, Leave, ObserveLeft,
     );

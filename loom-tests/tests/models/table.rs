@@ -126,13 +126,11 @@ impl Waiters {
     /// Joins; then either leaves again, because the handle was closed, or sleeps until
     /// it is cancelled.
     fn wait(&self, table: &Table, value: u32) {
-        let pin = table.pin();
-        let Some(entry) = table.get(value, &pin) else {
+        if table.get(value, &table.pin()).is_none() {
             return;
-        };
+        }
         self.list.lock().expect("loom does not poison").push(value);
-        let open = table.still_holds(entry);
-        drop(pin);
+        let open = table.is_open(value);
         let mut list = self.list.lock().expect("loom does not poison");
         if !open {
             return list.retain(|&waiting| waiting != value);

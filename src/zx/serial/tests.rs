@@ -3,6 +3,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
@@ -117,5 +118,40 @@ fn nothing_is_lost_while_the_lock_changes_hands() {
             });
             assert_eq!(serial.into_inner(), THREADS * TURNS);
         }
+    }
+}
+
+/// The one thing that loom takes on trust: that `membarrier` reaches an owner that goes
+/// in and out without a fence. Without it this fails within a few rounds.
+#[test]
+fn owner_in_full_flight_and_another_thread_are_never_both_inside() {
+    const ROUNDS: usize = if cfg!(miri) { 2 } else { 500 };
+    const TURNS: usize = 50;
+    for _ in 0..ROUNDS {
+        let serial = Serial::new([0_usize; 2], FenceMode::Asymmetric);
+        let add = || {
+            let mut pair = serial.lock().expect("membarrier is allowed");
+            pair[0] += 1;
+            // Somebody else inside would see the one and not the other.
+            let [first, second] = **std::hint::black_box(&pair);
+            assert_eq!(first, second + 1, "two are inside");
+            pair[1] += 1;
+        };
+        let flying = AtomicBool::new(false);
+        let mut turns = 0;
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                while !flying.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+                (0..TURNS).for_each(|_| add());
+            });
+            while !other.is_finished() {
+                add();
+                turns += 1;
+                flying.store(true, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(serial.into_inner(), [turns + TURNS; 2]);
     }
 }

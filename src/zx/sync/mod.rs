@@ -26,7 +26,8 @@ pub use process::{InProcess, reclaim_soon};
 
 use crate::error::Result;
 
-/// Every access to an atomic of the handle world, by what it is for.
+/// Every access to an atomic of the handle world, by what it is for. See
+/// `docs/memory-model.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Site {
     /// entry-published: an insertion puts its entry into the slot. Release, so that
@@ -34,10 +35,6 @@ pub enum Site {
     PublishEntry,
     /// entry-published: a look-up loads the slot. Acquire.
     FindEntry,
-    /// Whoever has announced itself to an object looks whether its handle is still
-    /// open. Relaxed: nothing is read through the slot; the lock of the object's list
-    /// orders the removal before this.
-    RecheckEntry,
     /// The slot is emptied, by whichever of several closers comes first. Relaxed: the
     /// entry was found with [`Site::FindEntry`], and the slot's next user takes it
     /// over through the lock of the free list.
@@ -88,8 +85,7 @@ impl Site {
             | Self::LastHandle
             | Self::ClaimHandle
             | Self::ObserveLeft => Ordering::Acquire,
-            Self::RecheckEntry
-            | Self::RemoveEntry
+            Self::RemoveEntry
             | Self::AddHandle
             | Self::CountHandles
             | Self::ReadOwner
@@ -190,8 +186,6 @@ pub trait Slot<V> {
     fn load<'g>(&'g self, pin: &'g Self::Pin, site: Site) -> Option<&'g V>;
     /// Puts `value` there. For one caller at a time, and only while it is empty.
     fn publish(&self, value: V, site: Site);
-    /// Whether `value` itself, not one like it, is there now.
-    fn holds(&self, value: &V, site: Site) -> bool;
     /// Takes `value` itself away, if it is there, and has it dropped when nobody who
     /// is pinned now is pinned any longer. Whether it did: of several callers one.
     fn take(&self, value: &V, pin: &Self::Pin, site: Site) -> bool;

@@ -161,15 +161,6 @@ impl<V: Send + Sync + 'static> Slot<V> for EpochSlot<V> {
         self.0.store(Owned::new(value), site.ordering());
     }
 
-    fn holds(&self, value: &V, site: Site) -> bool {
-        // SAFETY: an unprotected guard is for loads whose result is not dereferenced.
-        // This one is compared.
-        let now = self
-            .0
-            .load(site.ordering(), unsafe { epoch::unprotected() });
-        now.as_raw() == ptr::from_ref(value)
-    }
-
     fn take(&self, value: &V, pin: &Pin, site: Site) -> bool {
         // Relaxed: compared only; `value` is a reference already.
         let now = self.0.load(Ordering::Relaxed, &pin.0);
@@ -282,9 +273,10 @@ impl Platform for InProcess {
     }
 
     /// The barrier that the process is registered for anyway. `PRIVATE_EXPEDITED`
-    /// would be enough, and takes as long (8.1 us against 7.8 us with a busy thread on
-    /// the other CPU, 0.2 against 0.3 without), but needs a registration of its own,
-    /// which takes milliseconds with many threads, and is one more command that a
+    /// would be enough and is no faster where it matters: with a busy thread on the
+    /// other CPU five runs took 0.7 to 8 us with this one and 0.3 to 9 us with that
+    /// (alone: 0.3 against 0.2). That one needs a registration of its
+    /// own, which takes milliseconds with many threads, and is one more command that a
     /// sandbox must allow.
     ///
     /// In a fork child that made no endpoint yet this registers it first.

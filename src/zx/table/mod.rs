@@ -41,13 +41,13 @@
 //! closed, even by a closer that comes between look-up and wait:
 //!
 //! ```text
-//! waiter: get(value); lock the object's list, join, unlock; still_holds(entry)? no -> leave
+//! waiter: get(value); lock the object's list, join, unlock; is_open(value)? no -> leave
 //! closer: remove(value);                                    lock the list, cancel all of value
 //! ```
 //!
 //! The list's lock orders the two. If the waiter joined first, the closer finds it.
 //! If the closer looked first, its removal comes before the waiter's second look, which
-//! finds the entry gone ([`Table::still_holds`]).
+//! finds the entry gone ([`Table::is_open`]).
 
 mod value;
 
@@ -208,17 +208,13 @@ where
         Some(entry)
     }
 
-    /// Whether the handle that `entry` was found for is still open. Once false, stays
-    /// false.
+    /// Whether a handle that was found before is still open. Once false, stays false, until
+    /// its value comes again.
     ///
     /// For who has joined an object's list of waiters and looks again; see "Closing a
     /// handle that somebody waits on".
-    pub fn still_holds(&self, entry: &Entry<T>) -> bool {
-        if !self.platform.performs(Step::RecheckEntry) {
-            return true;
-        }
-        self.slot(entry.value)
-            .is_some_and(|slot| slot.holds(entry, Site::RecheckEntry))
+    pub fn is_open(&self, value: u32) -> bool {
+        !self.platform.performs(Step::RecheckEntry) || self.get(value, &self.pin()).is_some()
     }
 
     /// How many handles are open. May change at any moment.
