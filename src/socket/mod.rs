@@ -26,7 +26,6 @@ pub(crate) use half::{Receiving, Sending};
 pub use info::Info;
 pub(crate) use link::{Lane, Link};
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, Stream};
-pub(crate) use wait::AsLink;
 pub use wait::{WaitItem, Waitable, wait_many};
 
 use std::fmt;

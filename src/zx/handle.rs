@@ -142,9 +142,11 @@ pub fn zx_handle_close(handle: zx_handle_t) -> Result {
 /// # Errors
 /// `BAD_HANDLE` if any other value was not a handle, or came twice; the rest is closed.
 pub fn zx_handle_close_many(handles: &[zx_handle_t]) -> Result {
-    handles
-        .iter()
-        .fold(Ok(()), |all, handle| zx_handle_close(*handle).and(all))
+    let mut all = Ok(());
+    for handle in handles {
+        all = zx_handle_close(*handle).and(all);
+    }
+    all
 }
 
 /// Makes another handle to the same object, with these rights or fewer;

@@ -30,10 +30,8 @@ pub fn zx_object_get_info(
         return Ok(());
     };
     let fits = buffer.len() >= record.bytes().len();
-    if fits {
-        if buffer.is_null() || buffer.store(0, record.bytes()).is_err() {
-            return Err(Status::INVALID_ARGS);
-        }
+    if fits && (buffer.is_null() || buffer.store(0, record.bytes()).is_err()) {
+        return Err(Status::INVALID_ARGS);
     }
     if let Some(actual) = actual {
         *actual = usize::from(fits);

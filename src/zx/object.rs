@@ -21,6 +21,10 @@ pub(super) struct Object {
 
 /// The kinds of objects.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all objects are sockets, which should be one step away from their handles"
+)]
 pub(super) enum Content {
     Socket(Socket),
     Event(Event),
