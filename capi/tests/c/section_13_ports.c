@@ -144,13 +144,20 @@ static void cancel(void) {
     OK(zx_object_wait_async(pair.x, port, 1, R, 0));
     OK(zx_port_cancel(port, pair.x, 1));
     expect_empty(port);
-    ROW("cancel matches key, source handle and port");
-    OK(zx_object_wait_async(pair.x, port, 1, R, 0));
-    STATUS(zx_port_cancel(port, pair.x, 2), ZX_ERR_NOT_FOUND);
-    STATUS(zx_port_cancel(port, other, 1), ZX_ERR_NOT_FOUND);
-    STATUS(zx_port_cancel(port, pair.y, 1), ZX_ERR_NOT_FOUND);
-    STATUS(zx_port_cancel(second_port, pair.x, 1), ZX_ERR_NOT_FOUND);
-    expect_key(port, 1);
+    // The first is queued at once, the second waits.
+    static const zx_signals_t wanted[] = {R, ZX_USER_SIGNAL_0};
+    for (int i = 0; i < 2; i++) {
+        ROW("cancel matches key, source handle and port, case %d", i);
+        OK(zx_object_wait_async(pair.x, port, 1, wanted[i], 0));
+        STATUS(zx_port_cancel(port, pair.x, 2), ZX_ERR_NOT_FOUND);
+        STATUS(zx_port_cancel(port, other, 1), ZX_ERR_NOT_FOUND);
+        STATUS(zx_port_cancel(port, pair.y, 1), ZX_ERR_NOT_FOUND);
+        STATUS(zx_port_cancel(second_port, pair.x, 1), ZX_ERR_NOT_FOUND);
+        OK(zx_object_signal(pair.x, 0, ZX_USER_SIGNAL_0));
+        expect_key(port, 1);
+        expect_empty(port);
+        OK(zx_object_signal(pair.x, ZX_USER_SIGNAL_0, 0));
+    }
     ROW("cancel leaves user packets and others alone");
     queue(port, 1);
     OK(zx_object_wait_async(other, port, 1, R, 0));

@@ -3,11 +3,17 @@
 use crate::sections;
 use crate::support::Variant;
 
-pub(crate) const PROGRAM: &str = "bad_pointers";
+/// Those of `tests/c` that make sense with that feature only.
+pub(crate) const PROGRAMS: [&str; 2] = ["bad_pointers", "bad_pointers_sandboxed"];
 
 #[test]
 fn bad_pointers_are_errors() {
-    sections::run(PROGRAM, Variant::CheckedPointers);
+    sections::run(PROGRAMS[0], Variant::CheckedPointers);
+}
+
+#[test]
+fn where_pointers_cannot_be_checked_calls_are_refused() {
+    sections::run(PROGRAMS[1], Variant::CheckedPointers);
 }
 
 /// The way of copying must not change anything else.

@@ -2,13 +2,14 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -49,23 +50,51 @@ impl Run {
         self
     }
 
-    /// Runs it and gives its standard output; panics with all its output if it fails.
+    /// Runs it and gives its standard output; panics with all its output if it fails, or
+    /// does not end.
     pub(crate) fn succeed(mut self) -> String {
-        let output = match self.0.output() {
-            Ok(output) => output,
+        let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        self.0
+            .stdin(Stdio::null())
+            .stdout(stdout.try_clone().unwrap())
+            .stderr(stderr.try_clone().unwrap());
+        let mut child = match self.0.spawn() {
+            Ok(child) => child,
             Err(error) => panic!("cannot run {:?}: {error}", self.0.get_program()),
         };
-        assert!(output.status.success(), "{}", report(&self.0, &output));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let result = match wait(&mut child) {
+            Some(status) if status.success() => return contents(stdout),
+            Some(status) => status.to_string(),
+            None => String::from("does not end"),
+        };
+        let (stdout, stderr) = (contents(stdout), contents(stderr));
+        panic!("{result}: {:?}\n{stdout}\n{stderr}", self.0);
     }
 }
 
-fn report(command: &Command, output: &Output) -> String {
-    let mut text = format!("{}, of {command:?}", output.status);
-    for stream in [&output.stdout, &output.stderr] {
-        write!(text, "\n{}", String::from_utf8_lossy(stream)).unwrap();
+/// Longer than a build on a slow machine takes: it ends what hangs.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Waits for the end; `None` if it had to be brought about.
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(5));
     }
-    text
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
+}
+
+/// All that was written to a file, by whoever.
+fn contents(mut file: File) -> String {
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
