@@ -205,9 +205,13 @@ impl Link {
         self.header().capacity as u64
     }
 
-    /// The other endpoint, if it is in this process.
+    /// The other endpoint, if it is in this process. What is left here of one that has moved
+    /// does not count.
     pub(crate) fn peer_here(&self) -> Option<Arc<Link>> {
-        self.peer.get()?.upgrade()
+        let peer = self.peer.get()?.upgrade()?;
+        // Relaxed: an endpoint that waits elsewhere has been packed, sent and received before, and
+        // whoever sees that it waits has a fence behind it.
+        (!peer.moved.load(Ordering::Relaxed)).then_some(peer)
     }
 
     pub(crate) fn header(&self) -> &Header {

@@ -18,24 +18,40 @@ thread_local! {
 }
 
 /// Carries out `locked`, which takes and releases one lock of observers, and then what was postponed
-/// meanwhile.
+/// meanwhile. Within another such call, what is postponed is left to that.
 pub(super) fn after<T>(locked: impl FnOnce() -> T) -> T {
-    POSTPONED.set(Some(Vec::new()));
+    if !begin() {
+        return locked();
+    }
     let result = locked();
-    let links = POSTPONED.take().unwrap_or_default();
-    for link in links.iter().filter_map(Weak::upgrade) {
-        link.look_now();
+    for link in POSTPONED.take().unwrap_or_default() {
+        if let Some(link) = link.upgrade() {
+            link.look_now();
+        }
     }
     result
 }
 
+/// Says from now on that looks have to wait; whether they had not to before. In a thread that
+/// is ending, and has nothing left to note them in, they do not wait.
+fn begin() -> bool {
+    let noted = POSTPONED.try_with(|postponed| {
+        let mut postponed = postponed.borrow_mut();
+        let outermost = postponed.is_none();
+        postponed.get_or_insert_default();
+        outermost
+    });
+    noted.unwrap_or(false)
+}
+
 /// Whether a look at `link` has to wait; then it will be made.
 pub(super) fn postpones(link: &Weak<Link>) -> bool {
-    POSTPONED.with_borrow_mut(|postponed| match postponed {
+    let noted = POSTPONED.try_with(|postponed| match &mut *postponed.borrow_mut() {
         None => false,
         Some(links) => {
             links.push(Weak::clone(link));
             true
         }
-    })
+    });
+    noted.unwrap_or(false)
 }
