@@ -27,7 +27,7 @@ use std::time::Instant;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::Pid;
-use zocket::{Error, FenceMode, Kind};
+use zocket::{Error, FenceMode, Kind, Port, Signals};
 
 use support_processes::control::{Control, Process, Role, run_role};
 use support_processes::endpoint::{Endpoint, KINDS, kind_from, kind_number};
@@ -59,6 +59,8 @@ const LONG_STORE: usize = 1 << 10;
 enum Game {
     /// One byte there, one back: each waits for data.
     PingPong,
+    /// A signal there, one back, waited for in every way there is.
+    Signals,
     /// Random pieces one way: the writer waits for space, the reader for data.
     Flow,
     /// Random pieces one way, but each waits until there is all that it wants.
@@ -76,7 +78,13 @@ enum Game {
 
 impl Game {
     /// Those that sleep whenever they can.
-    const SLEEPY: [Self; 4] = [Self::PingPong, Self::Flow, Self::Thresholds, Self::GiveWay];
+    const SLEEPY: [Self; 5] = [
+        Self::PingPong,
+        Self::Signals,
+        Self::Flow,
+        Self::Thresholds,
+        Self::GiveWay,
+    ];
     /// Those that need both processes to run at the same time.
     const RACES: [Self; 2] = [Self::RaceForData, Self::RaceForSpace];
 
@@ -94,7 +102,7 @@ impl Game {
     /// How long one round of it is: trips, or bytes.
     fn amount(self) -> u64 {
         match self {
-            Self::PingPong => 4_000,
+            Self::PingPong | Self::Signals => 4_000,
             // Every piece is a wait, asleep or not, and takes its time.
             Self::Thresholds | Self::GiveWay => 2 << 20,
             Self::Flow => 6 << 20,
@@ -180,6 +188,7 @@ impl Player {
     fn lead(&mut self, game: Game) {
         match game {
             Game::PingPong => self.ping(),
+            Game::Signals => self.signal(true),
             Game::Flow => self.write_pieces(match self.endpoint {
                 Endpoint::Stream(_) => 3 * CAPACITY,
                 Endpoint::Datagram(_) => CAPACITY,
@@ -200,6 +209,7 @@ impl Player {
     fn follow(&mut self, game: Game) {
         match game {
             Game::PingPong => self.pong(),
+            Game::Signals => self.signal(false),
             Game::Flow => self.read_pieces(),
             Game::Thresholds => self.read_wholes(CAPACITY / 2),
             Game::GiveWay => self.read_wholes(match self.endpoint {
@@ -232,6 +242,28 @@ impl Player {
             self.pause();
             self.endpoint.write(&[!ball[0]]).expect("the peer is there");
             self.pause();
+        }
+    }
+
+    /// Signals and waits in turn; who leads begins.
+    fn signal(&mut self, leads: bool) {
+        const NONE: Signals = Signals::empty();
+        let port = Port::new().expect("descriptors");
+        for trip in 0..self.amount {
+            if leads || trip > 0 {
+                let set = self.endpoint.signal_peer(NONE, Signals::USER_0);
+                set.expect("the peer is there");
+                self.pause();
+            }
+            let how = self.rng.length(3);
+            self.endpoint.wait_for(how, Signals::USER_0, &port);
+            let cleared = self.endpoint.signal(Signals::USER_0, NONE);
+            cleared.expect("this is not a fork");
+            self.pause();
+        }
+        if !leads {
+            let set = self.endpoint.signal_peer(NONE, Signals::USER_0);
+            set.expect("the peer is there");
         }
     }
 

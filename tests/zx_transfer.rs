@@ -41,8 +41,13 @@ fn hang_up_of_a_moved_endpoint_does_not_wait_for_its_remains() {
     // Unclaimed, and dropped: nobody sets a closed bit, the kernel tells.
     drop(handle_to_fd(b).expect("it can move"));
     let mut observed = 0;
-    zx_object_wait_one(a, ZX_SOCKET_PEER_CLOSED, ZX_TIME_INFINITE, Some(&mut observed))
-        .expect("the peer is gone");
+    zx_object_wait_one(
+        a,
+        ZX_SOCKET_PEER_CLOSED,
+        ZX_TIME_INFINITE,
+        Some(&mut observed),
+    )
+    .expect("the peer is gone");
     assert_eq!(observed & ZX_SOCKET_PEER_CLOSED, ZX_SOCKET_PEER_CLOSED);
     zx_handle_close(a).expect("it is open");
 }

@@ -8,7 +8,7 @@ use std::thread;
 
 use zocket::{
     Builder, Datagram, Error, FenceMode, FencePolicy, Info, Kind, OwnedReadHalf, OwnedRecvHalf,
-    OwnedSendHalf, OwnedWriteHalf, Stream,
+    OwnedSendHalf, OwnedWriteHalf, Packet, Port, Signals, Stream, Trigger, WaitItem, wait_many,
 };
 
 use super::observe::{Thread, until_blocked};
@@ -154,6 +154,41 @@ impl Endpoint {
 
     pub(crate) fn wait_writable(&mut self, least: usize) -> zocket::Result<()> {
         either!(Self, self, x => x.wait_writable(least, None))
+    }
+
+    pub(crate) fn signal(&self, clear: Signals, set: Signals) -> zocket::Result<()> {
+        either!(Self, self, x => x.signal(clear, set))
+    }
+
+    pub(crate) fn signal_peer(&self, clear: Signals, set: Signals) -> zocket::Result<()> {
+        either!(Self, self, x => x.signal_peer(clear, set))
+    }
+
+    /// Waits for any of `signals`: on one futex, on several, or (3) on a port.
+    pub(crate) fn wait_for(&self, how: usize, signals: Signals, port: &Port) {
+        match how {
+            1 => {
+                let met = either!(Self, self, x => x.wait(signals, None));
+                assert!(met.expect("a wait").intersects(signals));
+            }
+            2 => {
+                let never = Signals::empty();
+                let mut items = either!(Self, self, x => {
+                    [signals, never].map(|wanted| WaitItem::new(x, wanted))
+                });
+                wait_many(&mut items, None).expect("a wait");
+                assert!(items[0].is_met());
+            }
+            _ => {
+                let level = Trigger::Level;
+                either!(Self, self, x => port.register(x, 1, signals, level)).expect("watched");
+                let packet = port.wait(None).expect("a wait");
+                assert!(
+                    matches!(packet, Packet::Signals { key: 1, .. }),
+                    "{packet:?}"
+                );
+            }
+        }
     }
 
     /// Writes pieces of `source` until `total` bytes are sent in all.
