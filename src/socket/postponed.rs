@@ -7,34 +7,64 @@
 //! other. So nobody takes a second such lock: the look at the peer comes after the first is
 //! released.
 
+//!
+//! Nor does an endpoint end under such a lock: whoever is to look at the peer keeps it until then. It
+//! could be the last who does, and closing the peer concerns this endpoint in turn.
+
 use std::cell::RefCell;
-use std::sync::Weak;
+use std::mem::{self, ManuallyDrop};
+use std::sync::{Arc, Weak};
 
 use super::link::Link;
 
+/// Whom to look at after a lock is released; `None` while the thread holds no such lock.
+type Postponed = Option<Vec<Arc<Link>>>;
+
 thread_local! {
-    /// Present while this thread holds a lock of observers: whom to look at after that.
-    static POSTPONED: RefCell<Option<Vec<Weak<Link>>>> = const { RefCell::new(None) };
+    /// Without a destructor, so that it is there for endpoints that are dropped by the destructors of
+    /// other variables like this. Nothing is left in it that needs one.
+    static POSTPONED: RefCell<ManuallyDrop<Postponed>> = const {
+        RefCell::new(ManuallyDrop::new(None))
+    };
+}
+
+fn replace(postponed: Postponed) -> Postponed {
+    POSTPONED.with_borrow_mut(|now| mem::replace(&mut **now, postponed))
 }
 
 /// Carries out `locked`, which takes and releases one lock of observers, and then what was postponed
 /// meanwhile.
 pub(super) fn after<T>(locked: impl FnOnce() -> T) -> T {
-    POSTPONED.set(Some(Vec::new()));
+    let outer = replace(Some(Vec::new()));
+    debug_assert!(outer.is_none(), "a second lock of observers");
     let result = locked();
-    let links = POSTPONED.take().unwrap_or_default();
-    for link in links.iter().filter_map(Weak::upgrade) {
-        link.look_now();
+    for link in replace(None).unwrap_or_default() {
+        link.look();
     }
     result
 }
 
+/// Has `link` looked at, now or when the lock that this thread holds is released.
+pub(super) fn look(link: Arc<Link>) {
+    let now = POSTPONED.with_borrow_mut(|postponed| match &mut **postponed {
+        None => Some(link),
+        Some(links) => {
+            links.push(link);
+            None
+        }
+    });
+    if let Some(link) = now {
+        link.look();
+    }
+}
+
 /// Whether a look at `link` has to wait; then it will be made.
 pub(super) fn postpones(link: &Weak<Link>) -> bool {
-    POSTPONED.with_borrow_mut(|postponed| match postponed {
+    POSTPONED.with_borrow_mut(|postponed| match &mut **postponed {
         None => false,
         Some(links) => {
-            links.push(Weak::clone(link));
+            // One that is being dropped has no observers any more.
+            links.extend(link.upgrade());
             true
         }
     })
