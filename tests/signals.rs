@@ -495,7 +495,9 @@ fn halves_wait_for_the_whole_endpoint() {
 #[test]
 fn peer_that_broke_the_protocol_shows_as_closed_and_wakes() {
     let (a, b) = pair();
-    let shared = Shared::map(&Parts::of(b));
+    // Its end of the doorbell stays open.
+    let parts = Parts::of(b);
+    let shared = Shared::map(&parts);
     let (mut read, write) = a.into_split();
     thread::scope(|scope| {
         let waiter = sleeper(scope, || write.wait(Signals::PEER_CLOSED, None));
