@@ -118,6 +118,17 @@ pub(crate) struct Registration {
 pub(crate) trait Inbox: fmt::Debug + Send + Sync {
     fn deliver(&self, notice: Notice);
 
+    /// Watches the descriptor of a subject, as long as it is not told to [`forget`](Self::forget) it.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    fn watch(
+        &self,
+        koid: u64,
+        subject: Weak<dyn Subject>,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<()>;
+
     /// Watches the descriptor of this subject no longer.
     fn forget(&self, koid: u64, descriptor: Option<BorrowedFd<'_>>);
 }
@@ -273,17 +284,22 @@ impl<S: Compare> List<S> {
         self.before = now;
     }
 
+    /// # Errors
+    /// [`Error::PeerClosed`] if the subject itself is closed, or lives on elsewhere.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed {
+            Err(Error::PeerClosed)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Adds an observer, after a look, or serves it at once.
     ///
     /// # Errors
-    /// [`Error::PeerClosed`] if the subject itself is closed.
+    /// As [`check_open`](Self::check_open).
     pub(crate) fn add(&mut self, observer: Observer) -> Result<()> {
-        if self.closed {
-            return Err(Error::PeerClosed);
-        }
-        if let Sink::Port(registration) = &observer.sink {
-            self.remember(&registration.inbox);
-        }
+        self.check_open()?;
         let on = self.before.signals();
         if !observer.edge && observer.is_due(on, on) {
             self.release |= observer.serve(on);
@@ -329,7 +345,8 @@ impl<S: Compare> List<S> {
         self.release |= release;
     }
 
-    fn remember(&mut self, inbox: &Arc<dyn Inbox>) {
+    /// Notes that a port watches the subject, which has to be told when it is closed.
+    pub(crate) fn remember(&mut self, inbox: &Arc<dyn Inbox>) {
         let inbox = Arc::downgrade(inbox);
         if !self.inboxes.iter().any(|known| known.ptr_eq(&inbox)) {
             self.inboxes.retain(|known| known.strong_count() > 0);

@@ -4,6 +4,7 @@
 //! once, where the kernel has `futex_waitv(2)`; else, or with more than that takes, it
 //! polls their descriptors, and one of its own for what happens in this process.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -83,17 +84,15 @@ pub(crate) fn wait_any(
         });
     }
     let mut sleep = Sleep::new(items)?;
-    loop {
-        match sleep.until_told(deadline, &is_current) {
-            // Asked for again, by other means.
-            Err(Error::Os { call, errno }) if is_refusal(call, errno) => {
-                REFUSED.store(true, Ordering::Relaxed);
-                sleep = Sleep::new(sleep.into_items())?;
-            }
-            Err(error) => return Err(error),
-            Ok(()) => return sleep.finish(),
+    match sleep.until_told(deadline, &is_current) {
+        Err(Error::Os { call, errno }) if is_refusal(call, errno) => {
+            REFUSED.store(true, Ordering::Relaxed);
+            sleep.change_manner()?;
+            sleep.until_told(deadline, &is_current)?;
         }
+        result => result?,
     }
+    sleep.finish()
 }
 
 fn poll_all(items: &mut [Item<'_>]) -> Result<bool> {
@@ -118,11 +117,13 @@ static REFUSED: AtomicBool = AtomicBool::new(false);
 struct Sleep<'i, 'a> {
     items: &'i mut [Item<'a>],
     waiters: Vec<Arc<Waiter>>,
+    /// What waited for the items before the manner changed.
+    before: Vec<Arc<Waiter>>,
     /// Identities of the observers among those of their subjects.
     enrolled: Vec<u64>,
     /// Present if the thread polls.
     bell: Option<Bell>,
-    /// Whose descriptors need not be polled: the peer is gone.
+    /// Whose descriptors need not be polled: the peer is gone, or it is polled for another item.
     silent: Vec<bool>,
 }
 
@@ -133,13 +134,31 @@ impl<'i, 'a> Sleep<'i, 'a> {
             items.len() > futex::MOST || (items.len() > 1 && REFUSED.load(Ordering::Relaxed));
         let bell = if polls { Some(thread::bell()?) } else { None };
         let waiters = items.iter().map(|_| Arc::new(Waiter::new(bell.clone())));
+        // The same one several times must not count several times against the limit of `ppoll`.
+        let mut known = HashSet::new();
+        let silent = items.iter().map(|item| !known.insert(item.subject.koid()));
         Ok(Self {
             waiters: waiters.collect(),
+            before: Vec::new(),
             enrolled: Vec::with_capacity(items.len()),
-            silent: vec![false; items.len()],
+            silent: silent.collect(),
             items,
             bell,
         })
+    }
+
+    /// Polls from now on. To be followed by [`until_told`](Self::until_told), which enrolls the new
+    /// waiters; the old ones leave with them, so that no moment is missed in between.
+    fn change_manner(&mut self) -> Result<()> {
+        let bell = thread::bell()?;
+        let waiters = self
+            .items
+            .iter()
+            .map(|_| Arc::new(Waiter::new(Some(bell.clone()))));
+        let waiters = waiters.collect();
+        self.before = std::mem::replace(&mut self.waiters, waiters);
+        self.bell = Some(bell);
+        Ok(())
     }
 
     /// Sleeps until one of the waiters was told something, or until `deadline`.
@@ -187,6 +206,9 @@ impl<'i, 'a> Sleep<'i, 'a> {
                 // Closed since the first look; so is the handle.
                 Err(Error::PeerClosed) => self.cancel(i),
                 Err(error) => return Err(error),
+            }
+            if let Some(outcome) = self.before.get(i).and_then(|waiter| waiter.outcome()) {
+                waiter.finish(outcome);
             }
             if !is_current(i) {
                 self.cancel(i);
@@ -241,12 +263,6 @@ impl<'i, 'a> Sleep<'i, 'a> {
             let own = |observer: &Observer| enrolled.contains(&observer.id);
             item.subject.withdraw(&own, Withdrawal::GaveUp);
         }
-    }
-
-    /// Leaves, and starts over with the same items.
-    fn into_items(mut self) -> &'i mut [Item<'a>] {
-        self.leave();
-        std::mem::take(&mut self.items)
     }
 
     fn finish(mut self) -> Result<End> {

@@ -138,7 +138,6 @@ impl Mailbox {
         clock: Option<ClockId>,
     ) -> Result<()> {
         self.check_owner()?;
-        self.watch(subject)?;
         let registration = Registration {
             inbox: self.this.upgrade().expect("whoever calls holds it"),
             source: subject.koid(),
@@ -147,35 +146,6 @@ impl Mailbox {
         };
         let sink = Sink::Port(registration);
         subject.enroll(Observer::new(handle, wanted, edge, sink))
-    }
-
-    /// Watches the doorbell of a subject, unless that is so, or will never ring.
-    fn watch(&self, subject: &Arc<dyn Subject>) -> Result<()> {
-        let koid = subject.koid();
-        let mut sources = self.lock_sources();
-        let source = sources.entry(koid).or_insert_with(|| Source {
-            subject: Arc::downgrade(subject),
-            watched: false,
-        });
-        if source.subject.strong_count() == 0 {
-            // It was here before, and has come back.
-            source.subject = Arc::downgrade(subject);
-            source.watched = false;
-        }
-        let Some(descriptor) = subject.descriptor().filter(|_| !source.watched) else {
-            return Ok(());
-        };
-        if subject.signals()?.contains(Signals::PEER_CLOSED) {
-            return Ok(());
-        }
-        match self
-            .epoll
-            .add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, koid))
-        {
-            Ok(()) | Err(Errno::EEXIST) => source.watched = true,
-            Err(errno) => return Err(Error::os("epoll_ctl", errno)),
-        }
-        Ok(())
     }
 
     /// Queues a packet by hand.
@@ -372,6 +342,35 @@ impl Inbox for Mailbox {
         if !queue.closed {
             self.push(&mut queue, Content::Signals(notice));
         }
+    }
+
+    fn watch(
+        &self,
+        koid: u64,
+        subject: Weak<dyn Subject>,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<()> {
+        let mut sources = self.lock_sources();
+        let source = sources.entry(koid).or_insert_with(|| Source {
+            subject: Weak::clone(&subject),
+            watched: false,
+        });
+        if !source.subject.ptr_eq(&subject) {
+            // It was here before, and has come back.
+            source.subject = subject;
+            source.watched = false;
+        }
+        let Some(descriptor) = descriptor.filter(|_| !source.watched) else {
+            return Ok(());
+        };
+        match self
+            .epoll
+            .add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, koid))
+        {
+            Ok(()) | Err(Errno::EEXIST) => source.watched = true,
+            Err(errno) => return Err(Error::os("epoll_ctl", errno)),
+        }
+        Ok(())
     }
 
     fn forget(&self, koid: u64, descriptor: Option<BorrowedFd<'_>>) {

@@ -185,6 +185,10 @@ impl Link {
         [a, b]
     }
 
+    pub(crate) fn weak(&self) -> Weak<Self> {
+        Weak::clone(&self.this)
+    }
+
     pub(crate) fn side(&self) -> Side {
         self.side
     }
@@ -205,13 +209,13 @@ impl Link {
         self.header().capacity as u64
     }
 
-    /// The other endpoint, if it is in this process. What is left here of one that has moved
-    /// does not count.
+    /// The other endpoint, if it is in this process and has not left.
     pub(crate) fn peer_here(&self) -> Option<Arc<Link>> {
         let peer = self.peer.get()?.upgrade()?;
-        // Relaxed: an endpoint that waits elsewhere has been packed, sent and received before, and
-        // whoever sees that it waits has a fence behind it.
-        (!peer.moved.load(Ordering::Relaxed)).then_some(peer)
+        // What is left of one that lives on elsewhere knows nobody who waits there.
+        // ORDERING(moved): Acquire; pairs with the Release in `set_moved`. Who waits elsewhere has
+        // armed after that, and looks again; see `wait`.
+        (!peer.moved.load(Ordering::Acquire)).then_some(peer)
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -452,7 +456,7 @@ impl Link {
     /// Has the peer's observers look: here, if it is in this process.
     fn alert(&self, bits: u32) {
         match self.peer_here() {
-            Some(peer) => peer.look(),
+            Some(peer) => postponed::look(peer),
             None => {
                 if bits & waiter::EVENT != 0 {
                     // Its count is in the direction that it consumes.
@@ -524,8 +528,9 @@ impl Link {
 
     /// From here on dropping closes nothing: the endpoint lives on elsewhere.
     pub(crate) fn set_moved(&self) {
-        // Relaxed: whoever drops the last half has synchronised with all others.
-        self.moved.store(true, Ordering::Relaxed);
+        // ORDERING(moved): Release; pairs with the Acquire in `peer_here`. (Whoever drops the last half
+        // has synchronised with all others.)
+        self.moved.store(true, Ordering::Release);
         self.leave_observers();
     }
 }

@@ -2,6 +2,7 @@
 //! the peer.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Weak;
 use std::sync::atomic::AtomicU32;
 
 use super::link::Link;
@@ -10,7 +11,7 @@ use crate::endpoint::events::{self, Interest};
 use crate::endpoint::signals::{self, State};
 use crate::error::Result;
 use crate::mem::{Role, Word32};
-use crate::observe::{Compare, List, Observer, Subject, Withdrawal};
+use crate::observe::{Compare, Inbox, List, Observer, Sink, Subject, Withdrawal};
 use crate::signals::Signals;
 use crate::sys::hangup;
 
@@ -121,9 +122,20 @@ impl Link {
             list.close()
         });
         let (koid, _) = self.koids();
-        for inbox in inboxes.iter().filter_map(std::sync::Weak::upgrade) {
+        for inbox in inboxes.iter().filter_map(Weak::upgrade) {
             inbox.forget(koid, Some(self.doorbell().as_fd()));
         }
+    }
+}
+
+impl Link {
+    /// Has a port watch the doorbell, unless that will never ring. Under the lock: whoever takes the
+    /// endpoint away finds all ports that watch.
+    fn have_watched(&self, list: &List<State>, inbox: &dyn Inbox) -> Result<()> {
+        let silent = list.before().signals().contains(Signals::PEER_CLOSED) || self.peer_closed();
+        let descriptor = (!silent).then(|| self.doorbell().as_fd());
+        let subject: Weak<dyn Subject> = self.weak();
+        inbox.watch(self.koid(), subject, descriptor)
     }
 }
 
@@ -146,6 +158,11 @@ impl Subject for Link {
     fn enroll(&self, observer: Observer) -> Result<()> {
         self.check_forked()?;
         self.with_observers(|list| {
+            list.check_open()?;
+            if let Sink::Port(registration) = &observer.sink {
+                self.have_watched(list, &*registration.inbox)?;
+                list.remember(&registration.inbox);
+            }
             // From here on nobody turns anything off without our noticing.
             self.set_observed(true);
             if list.is_empty() {
@@ -161,6 +178,10 @@ impl Subject for Link {
 
     fn withdraw(&self, which: &dyn Fn(&Observer) -> bool, why: Withdrawal) -> usize {
         self.with_observers(|list| {
+            if list.check_open().is_err() {
+                // They are gone already, and what is looked at here is seen by no other owner.
+                return 0;
+            }
             // What came in time is delivered.
             self.look_once(list);
             let now = list.before().signals();

@@ -6,52 +6,77 @@
 //! over, and under their lock. Two threads that do so from either side would wait for each
 //! other. So nobody takes a second such lock: the look at the peer comes after the first is
 //! released.
+//!
+//! Nor does an endpoint end under such a lock: whoever is to look at the peer keeps it until then. It
+//! could be the last who does, and closing the peer concerns this endpoint in turn.
 
 use std::cell::RefCell;
-use std::sync::Weak;
+use std::mem::{self, ManuallyDrop};
+use std::sync::{Arc, Weak};
 
 use super::link::Link;
 
+/// Whom to look at after a lock is released; `None` while the thread holds no such lock.
+type Postponed = Option<Vec<Arc<Link>>>;
+
 thread_local! {
-    /// Present while this thread holds a lock of observers: whom to look at after that.
-    static POSTPONED: RefCell<Option<Vec<Weak<Link>>>> = const { RefCell::new(None) };
+    /// Without a destructor, so that it is there for endpoints that are dropped by the destructors of
+    /// other variables like this. Nothing is left in it that needs one.
+    static POSTPONED: RefCell<ManuallyDrop<Postponed>> = const {
+        RefCell::new(ManuallyDrop::new(None))
+    };
+}
+
+fn replace(postponed: Postponed) -> Postponed {
+    POSTPONED.with_borrow_mut(|now| mem::replace(&mut **now, postponed))
 }
 
 /// Carries out `locked`, which takes and releases one lock of observers, and then what was postponed
-/// meanwhile. Within another such call, what is postponed is left to that.
+/// meanwhile.
 pub(super) fn after<T>(locked: impl FnOnce() -> T) -> T {
-    if !begin() {
-        return locked();
-    }
-    let result = locked();
-    for link in POSTPONED.take().unwrap_or_default() {
-        if let Some(link) = link.upgrade() {
-            link.look_now();
-        }
-    }
-    result
+    let _looks = Looks {
+        outer: replace(Some(Vec::new())),
+    };
+    locked()
 }
 
-/// Says from now on that looks have to wait; whether they had not to before. In a thread that
-/// is ending, and has nothing left to note them in, they do not wait.
-fn begin() -> bool {
-    let noted = POSTPONED.try_with(|postponed| {
-        let mut postponed = postponed.borrow_mut();
-        let outermost = postponed.is_none();
-        postponed.get_or_insert_default();
-        outermost
+/// Makes the looks that were postponed, also if a panic has released the lock: where bytes are
+/// copied, the caller's own code may run under it. Where that in turn uses another endpoint, they are
+/// left to the outermost.
+struct Looks {
+    outer: Postponed,
+}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        let outer = self.outer.take();
+        let links = replace(outer).unwrap_or_default();
+        links.into_iter().for_each(look);
+    }
+}
+
+/// Has `link` looked at, now or when the lock that this thread holds is released.
+pub(super) fn look(link: Arc<Link>) {
+    let now = POSTPONED.with_borrow_mut(|postponed| match &mut **postponed {
+        None => Some(link),
+        Some(links) => {
+            links.push(link);
+            None
+        }
     });
-    noted.unwrap_or(false)
+    if let Some(link) = now {
+        link.look();
+    }
 }
 
 /// Whether a look at `link` has to wait; then it will be made.
 pub(super) fn postpones(link: &Weak<Link>) -> bool {
-    let noted = POSTPONED.try_with(|postponed| match &mut *postponed.borrow_mut() {
+    POSTPONED.with_borrow_mut(|postponed| match &mut **postponed {
         None => false,
         Some(links) => {
-            links.push(Weak::clone(link));
+            // One that is being dropped has no observers any more.
+            links.extend(link.upgrade());
             true
         }
-    });
-    noted.unwrap_or(false)
+    })
 }

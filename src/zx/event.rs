@@ -1,15 +1,15 @@
 //! Events: signals without anything else.
 
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use super::handle;
 use super::object::{Content, Object};
 use super::status::{Result, Status};
 use super::types::*;
 use crate::error;
-use crate::observe::{Compare, List, Observer, Observers, Subject, Withdrawal};
+use crate::observe::{Compare, List, Observer, Observers, Sink, Subject, Withdrawal};
 use crate::signals::{Rights, Signals};
 use crate::sys::{fork, futex, koid};
 
@@ -19,7 +19,8 @@ pub(super) struct Event(Arc<Core>);
 
 impl Event {
     fn new() -> Self {
-        Self(Arc::new(Core {
+        Self(Arc::new_cyclic(|this: &Weak<Core>| Core {
+            this: this.clone(),
             koid: koid::new(),
             signals: AtomicU32::new(0),
             events: AtomicU32::new(0),
@@ -35,6 +36,7 @@ impl Event {
 
 #[derive(Debug)]
 pub(super) struct Core {
+    this: Weak<Core>,
     koid: u64,
     /// Changes under the observers' lock.
     signals: AtomicU32,
@@ -97,7 +99,7 @@ impl Core {
             list.withdraw(&|_| true, Withdrawal::Closed, now);
             list.close()
         });
-        for inbox in inboxes.iter().filter_map(std::sync::Weak::upgrade) {
+        for inbox in inboxes.iter().filter_map(Weak::upgrade) {
             inbox.forget(self.koid, None);
         }
     }
@@ -118,7 +120,16 @@ impl Subject for Core {
         if self.generation != fork::generation() {
             return Err(error::Error::Forked);
         }
-        self.with_observers(|list| list.add(observer))
+        self.with_observers(|list| {
+            list.check_open()?;
+            if let Sink::Port(registration) = &observer.sink {
+                registration
+                    .inbox
+                    .watch(self.koid, self.this.clone(), None)?;
+                list.remember(&registration.inbox);
+            }
+            list.add(observer)
+        })
     }
 
     fn withdraw(&self, which: &dyn Fn(&Observer) -> bool, why: Withdrawal) -> usize {

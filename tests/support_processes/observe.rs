@@ -2,7 +2,8 @@
 //! with time, that one is really asleep.
 
 use std::fs;
-use std::thread;
+use std::sync::mpsc;
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use nix::unistd::{Pid, gettid};
 
@@ -35,6 +36,22 @@ impl Thread {
         fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
     }
 
+    /// The number of the system call that it sleeps in, or -1.
+    fn call(self) -> i64 {
+        let text = self.file("syscall");
+        let number = text.split_ascii_whitespace().next();
+        number.and_then(|n| n.parse().ok()).unwrap_or(-1)
+    }
+
+    /// How often it has gone to sleep.
+    pub(crate) fn sleeps(self) -> u64 {
+        let status = self.file("status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|n| n.trim().parse().ok()).expect("a number")
+    }
+
     /// Whether it sleeps in the kernel, in a wait for an endpoint.
     pub(crate) fn is_blocked(self) -> bool {
         // "number arg0 arg1 ...", or "running".
@@ -54,6 +71,68 @@ impl Thread {
 /// If the thread ends instead.
 pub(crate) fn until_blocked(thread: Thread) {
     while !thread.is_blocked() {
+        thread::yield_now();
+    }
+}
+
+/// How a thread of this crate sleeps.
+pub(crate) mod manner {
+    /// On the futex of one endpoint.
+    pub(crate) const FUTEX: &[i64] = &[libc::SYS_futex];
+    /// On the futexes of several.
+    pub(crate) const FUTEXES: &[i64] = &[libc::SYS_futex_waitv];
+    /// On their descriptors.
+    pub(crate) const POLL: &[i64] = &[libc::SYS_ppoll];
+    /// On a port.
+    pub(crate) const PORT: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_epoll_pwait];
+}
+
+/// A thread that was started to sleep in a call.
+#[derive(Debug)]
+pub(crate) struct Sleeper<'scope, T> {
+    pub thread: Thread,
+    handle: ScopedJoinHandle<'scope, T>,
+}
+
+/// Starts `call` on a thread of its own.
+pub(crate) fn sleeper<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    call: impl FnOnce() -> T + Send + 'scope,
+) -> Sleeper<'scope, T> {
+    let (announce, announced) = mpsc::channel();
+    let handle = scope.spawn(move || {
+        announce.send(Thread::current()).expect("the test goes on");
+        call()
+    });
+    let thread = announced.recv().expect("the thread begins");
+    Sleeper { thread, handle }
+}
+
+impl<T> Sleeper<'_, T> {
+    /// Returns once the thread sleeps in this manner.
+    ///
+    /// # Panics
+    /// If it ends instead.
+    pub(crate) fn until(self, manner: &[i64]) -> Self {
+        until_in(self.thread, manner);
+        self
+    }
+
+    /// What the call returned.
+    pub(crate) fn result(self) -> T {
+        self.handle.join().expect("the call returns")
+    }
+}
+
+/// Returns once the thread sleeps in this manner.
+///
+/// # Panics
+/// If it ends instead.
+pub(crate) fn until_in(thread: Thread, manner: &[i64]) {
+    if manner == manner::FUTEX {
+        return until_blocked(thread);
+    }
+    while !manner.contains(&thread.call()) {
         thread::yield_now();
     }
 }
