@@ -1437,6 +1437,174 @@ proptest! {
     }
 }
 
+/// Answers by a function, and leaves bytes alone.
+struct Function<F>(F);
+
+impl<F: FnMut(Ask) -> u64> Enemy for Function<F> {
+    fn word(&mut self, ask: Ask) -> u64 {
+        (self.0)(ask)
+    }
+
+    fn bytes(&mut self, _: Ask, _: &mut [u8]) {}
+}
+
+/// Numbers that look random, the same ones each time.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z ^ (z >> 29)
+}
+
+/// Flags and mark of a direction that change at every look, with a peer that is honest
+/// about bytes: the end comes and is taken back, and no byte is lost or read twice.
+#[test]
+fn reader_whose_flags_flicker_loses_no_byte() {
+    let mut ends = 0;
+    for seed in 0..500 {
+        let calm = std::rc::Rc::new(std::cell::Cell::new(false));
+        let (mut state, calmed) = (seed, std::rc::Rc::clone(&calm));
+        let flicker = Function(move |ask: Ask| {
+            let flags = matches!(
+                ask.target.1,
+                Access::Load32(Word32::ConsumerFlags | Word32::Writing, _)
+            );
+            match (flags && !calmed.get(), random(&mut state)) {
+                (true, n) if n % 4 == 0 => n >> 32,
+                (true, n) => (n >> 32) % 8 & !u64::from(flags::CLOSED),
+                (false, _) => ask.honest,
+            }
+        });
+        let world = World::new(Kind::Stream, CAPACITY, POSITIONS[1], Box::new(flicker));
+        let mut driver = Driver::new(&world, Spinner::disabled());
+        let reader = driver.reader.as_mut().unwrap();
+        let mut peer = Writer::attach(&world.incoming, Kind::Stream, CAPACITY).unwrap();
+        let (mut sent, mut received) = (0u64, 0u64);
+        let mut buf = [0; 40];
+        for round in 0..300 {
+            // At last the flags are what they are, and the rest must come.
+            calm.set(round >= 250);
+            if !calm.get() {
+                let len = (random(&mut { seed + round }) % 30) as usize;
+                let bytes: Vec<u8> = (sent..).take(len).map(|n| n as u8).collect();
+                sent += peer.write(&bytes).unwrap_or(0) as u64;
+            }
+            world.begin_call();
+            match reader.read(&mut buf) {
+                Ok(n) => {
+                    for byte in &buf[..n] {
+                        assert_eq!(*byte, received as u8);
+                        received += 1;
+                    }
+                }
+                Err(Error::WriteDisabled) => ends += 1,
+                Err(Error::WouldBlock) => {}
+                Err(error) => panic!("{error}"),
+            }
+            assert!(received <= sent);
+        }
+        assert_eq!(received, sent, "seed {seed}");
+    }
+    assert!(ends > 100, "the end was seen {ends} times only");
+}
+
+/// A writer that is let in and refused as the flags flicker: what it says was
+/// accepted is what the peer reads.
+#[test]
+fn writer_whose_flags_flicker_publishes_what_it_reports() {
+    for seed in 0..500 {
+        let mut state = seed;
+        let flicker = Function(move |ask: Ask| match ask.target.1 {
+            Access::Load32(Word32::ConsumerFlags, _) => random(&mut state) >> 32,
+            Access::Load32(Word32::ConsumerWaiter, _) => random(&mut state) % 32,
+            Access::Load64(Word64::ConsumerWant | Word64::ConsumerEventWant, _) => {
+                random(&mut state) >> (random(&mut state) % 64)
+            }
+            _ => ask.honest,
+        });
+        let world = World::new(Kind::Stream, CAPACITY, POSITIONS[2], Box::new(flicker));
+        let mut driver = Driver::new(&world, Spinner::disabled());
+        let writer = driver.writer.as_mut().unwrap();
+        let mut peer = Reader::attach(&world.outgoing, Kind::Stream, CAPACITY).unwrap();
+        let (mut accepted, mut refused) = (0u64, 0);
+        for round in 0..200 {
+            let len = (random(&mut { seed + round }) % 60) as usize;
+            let bytes: Vec<u8> = (accepted..).take(len).map(|n| n as u8).collect();
+            world.begin_call();
+            let before = accepted;
+            match writer.write(&bytes) {
+                Ok(n) => accepted += n as u64,
+                Err(Error::PeerClosed | Error::WriteDisabled) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+            let mut buf = [0; CAPACITY];
+            let n = peer.read(&mut buf).unwrap_or(0);
+            assert_eq!(n as u64, accepted - before, "seed {seed}");
+            assert!((before..accepted).zip(buf).all(|(n, byte)| n as u8 == byte));
+        }
+        assert!(accepted > 0 && refused > 0, "seed {seed}");
+    }
+}
+
+/// The count of dispositions goes on at its end from the beginning, and the closed bit
+/// beside it stays what it is.
+#[test]
+fn count_of_dispositions_wraps_beside_the_closed_bit() {
+    let (unchanged, disabled) = (Disposition::Unchanged, Disposition::WriteDisabled);
+    for closed in [0, flags::CLOSED] {
+        let (ours, theirs) = (Heap::new(CAPACITY), Heap::new(CAPACITY));
+        ours.set32_to(Word32::ConsumerFlags, (u32::MAX - 3) | closed);
+        let look = || State::load(&&ours, &&theirs, CAPACITY as u64);
+        let enabled = look();
+        assert!(!enabled.signals().contains(Signals::WRITE_DISABLED));
+        shut_down(&&ours, &&theirs, disabled, unchanged);
+        let last = look();
+        assert_eq!(
+            ours.get32(Word32::ConsumerFlags),
+            u32::MAX & !flags::CLOSED | closed
+        );
+        assert_eq!(last.risen_since(&enabled), Signals::WRITE_DISABLED);
+        let enable = Disposition::WriteEnabled;
+        set_disposition(&&ours, &&theirs, enable, unchanged).unwrap();
+        assert_eq!(ours.get32(Word32::ConsumerFlags), closed);
+        let first = look();
+        assert!(!first.signals().contains(Signals::WRITE_DISABLED));
+        assert!(first.risen_since(&last).contains(Signals::WRITABLE));
+        // Both at once, since the count went on by two.
+        let both = Signals::WRITABLE | Signals::WRITE_DISABLED;
+        assert_eq!(first.risen_since(&enabled) & both, both);
+    }
+}
+
+/// A peer that is in the way of every exchange does not keep us, and has its way.
+#[test]
+fn exchange_that_never_succeeds_is_given_up() {
+    let stubborn = |ask: Ask| match ask.target.1 {
+        Access::Exchange32(..) | Access::Exchange64(..) => !ask.honest,
+        _ => ask.honest,
+    };
+    let world = World::new(Kind::Stream, CAPACITY, 0, Box::new(Function(stubborn)));
+    let mut driver = Driver::new(&world, Spinner::disabled());
+    let user = Signals::USER_ALL.bits();
+    let disabled = Disposition::WriteDisabled;
+    world
+        .incoming
+        .set64(Word64::Signals, u64::from(user) << stored::RISEN_SHIFT);
+    for op in [
+        Op::SetDisposition(disabled, disabled),
+        Op::ShutDown(disabled, disabled),
+        Op::Signal(0, user),
+        Op::SignalPeer(0, user),
+        Op::WaitForSignals(waiter::EVENTS, user),
+        Op::TakeOver,
+    ] {
+        driver.run(op);
+    }
+    for heap in [&world.incoming, &world.outgoing] {
+        assert_eq!(heap.get32(Word32::ConsumerFlags), 0);
+        assert_eq!(heap.get64(Word64::Signals) as u32, 0);
+    }
+}
+
 /// A wait whose condition never comes ends with the deadline, however often the
 /// enemy wakes for nothing, and however it answers meanwhile.
 #[test]
