@@ -120,16 +120,15 @@ impl Link {
             self.rest(list);
             list.close()
         });
-        let (koid, _) = self.koids();
         for inbox in inboxes.iter().filter_map(std::sync::Weak::upgrade) {
-            inbox.forget(koid, Some(self.doorbell().as_fd()));
+            inbox.forget(self.id(), Some(self.doorbell().as_fd()));
         }
     }
 }
 
 impl Subject for Link {
-    fn koid(&self) -> u64 {
-        self.koids().0
+    fn id(&self) -> u64 {
+        self.id
     }
 
     fn signals(&self) -> Result<Signals> {

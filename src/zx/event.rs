@@ -9,7 +9,7 @@ use super::object::{Content, Object};
 use super::status::{Result, Status};
 use super::types::*;
 use crate::error;
-use crate::observe::{Compare, List, Observer, Observers, Subject, Withdrawal};
+use crate::observe::{self, Compare, List, Observer, Observers, Subject, Withdrawal};
 use crate::signals::{Rights, Signals};
 use crate::sys::{fork, futex, koid};
 
@@ -20,6 +20,7 @@ pub(super) struct Event(Arc<Core>);
 impl Event {
     fn new() -> Self {
         Self(Arc::new(Core {
+            id: observe::new_id(),
             koid: koid::new(),
             signals: AtomicU32::new(0),
             events: AtomicU32::new(0),
@@ -35,6 +36,7 @@ impl Event {
 
 #[derive(Debug)]
 pub(super) struct Core {
+    id: u64,
     koid: u64,
     /// Changes under the observers' lock.
     signals: AtomicU32,
@@ -59,6 +61,11 @@ impl Compare for State {
 }
 
 impl Core {
+    /// The identity of the object.
+    pub(super) fn koid(&self) -> u64 {
+        self.koid
+    }
+
     fn state(&self) -> State {
         // Acquire; pairs with the Release in `signal`: who sees a signal sees what was done
         // before it was set.
@@ -98,14 +105,14 @@ impl Core {
             list.close()
         });
         for inbox in inboxes.iter().filter_map(std::sync::Weak::upgrade) {
-            inbox.forget(self.koid, None);
+            inbox.forget(self.id, None);
         }
     }
 }
 
 impl Subject for Core {
-    fn koid(&self) -> u64 {
-        self.koid
+    fn id(&self) -> u64 {
+        self.id
     }
 
     fn signals(&self) -> error::Result<Signals> {
