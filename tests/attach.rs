@@ -1217,3 +1217,29 @@ fn endpoints_whose_identities_collide_are_told_apart_by_a_port() {
         }
     });
 }
+
+/// A peer that says "closed" while it is being registered, and takes that back, is heard of when
+/// its end really comes.
+#[test]
+fn peer_that_takes_its_closing_back_is_watched_by_a_port() {
+    alone(|| {
+        let (ours, parts) = opened();
+        let shared = Shared::map(&parts);
+        let bits = [
+            shared.word32(Side::A, Word32::ConsumerFlags),
+            shared.word32(Side::B, Word32::ProducerFlags),
+        ];
+        let port = Port::new().unwrap();
+        bits.map(|word| word.fetch_or(flags::CLOSED, SeqCst));
+        port.register(&ours, 1, Signals::PEER_CLOSED, Trigger::Edge)
+            .unwrap();
+        bits.map(|word| word.fetch_and(!flags::CLOSED, SeqCst));
+        assert!(!ours.signals().contains(Signals::PEER_CLOSED));
+        drop(parts);
+        let packet = port.wait(Some(Instant::now() + Duration::from_secs(10)));
+        assert!(
+            matches!(packet, Ok(Packet::Signals { key: 1, .. })),
+            "{packet:?}"
+        );
+    });
+}

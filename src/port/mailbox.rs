@@ -160,7 +160,9 @@ impl Mailbox {
         let Some(descriptor) = subject.descriptor().filter(|_| !source.watched) else {
             return Ok(());
         };
-        if subject.signals()?.contains(Signals::PEER_CLOSED) {
+        // Closed is what the peer says, and may take back; the hang-up is the kernel's word. (The
+        // rings that this takes are answered by the look when the observer is added.)
+        if subject.signals()?.contains(Signals::PEER_CLOSED) && subject.acknowledge() {
             return Ok(());
         }
         match self
