@@ -29,7 +29,9 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{MsgFlags, send, setsockopt, sockopt};
 use support::descriptors::{Open, Parts, Shared, envelope, post, seqpacket_pair, wake_futex};
 use zocket::protocol::{HEADER_SIZE, Header, Side, Word32, Word64, flags, waiter};
-use zocket::{Builder, Datagram, Error, Kind, Readiness, Stream, Violation};
+use zocket::{
+    Builder, Datagram, Error, Kind, Packet, Port, Readiness, Signals, Stream, Trigger, Violation,
+};
 
 const CAPACITY: usize = 4096;
 
@@ -225,8 +227,8 @@ fn message_that_is_no_endpoints_is_refused() {
         );
         // A newer version may have longer messages; its number comes first.
         let mut newer = [parts.message.clone(), vec![0; 40]].concat();
-        newer[8] = 2;
-        let found = 2;
+        newer[8] = 3;
+        let found = 3;
         assert_eq!(
             refused(envelope(&newer, &fds)),
             (Error::UnsupportedVersion { found }, true)
@@ -1168,4 +1170,76 @@ fn flooded_doorbell_wakes_a_poller_for_nothing_and_no_more() {
 fn is_readable(endpoint: &impl AsFd) -> bool {
     let mut fds = [PollFd::new(endpoint.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::ZERO) == Ok(1)
+}
+
+/// Identities stand in the memory, where whoever made it can write any: an endpoint with
+/// another one's, or with none, must not get in the way of another in a port.
+#[test]
+fn endpoints_whose_identities_collide_are_told_apart_by_a_port() {
+    alone(|| {
+        for koid in [0u64, 7, u64::MAX] {
+            let port = Port::new().unwrap();
+            let forged = || {
+                let (peer, parts) = opened();
+                for at in [24, 32] {
+                    parts.poke(at, &koid.to_le_bytes());
+                }
+                (peer, Stream::try_from(repacked(&parts)).unwrap())
+            };
+            let (mut first_peer, first) = forged();
+            let (mut second_peer, second) = forged();
+            for (key, endpoint) in [(1, &first), (2, &second)] {
+                port.register(endpoint, key, Signals::READABLE, Trigger::Level)
+                    .unwrap();
+            }
+            let deadline = || Some(Instant::now() + Duration::from_secs(10));
+            let key = || match port.wait(deadline()) {
+                Ok(Packet::Signals { key, .. }) => key,
+                other => panic!("koid {koid}: {other:?}"),
+            };
+            second_peer.write_all(b"x").unwrap();
+            assert_eq!(key(), 2);
+            // What one takes with it when it goes is its own.
+            port.register(&second, 3, Signals::USER_0, Trigger::Level)
+                .unwrap();
+            assert!(port.cancel(&second, 3) && !port.cancel(&second, 1));
+            drop(second);
+            first_peer.write_all(b"x").unwrap();
+            assert_eq!(key(), 1);
+            // The end of either is noticed.
+            port.register(&first, 4, Signals::PEER_CLOSED, Trigger::Level)
+                .unwrap();
+            drop(first_peer);
+            assert_eq!(key(), 4);
+            let idle = port.wait(Some(Instant::now() + Duration::from_millis(5)));
+            assert_eq!(idle, Err(Error::TimedOut));
+            assert!(!is_readable(&port), "it would spin");
+        }
+    });
+}
+
+/// A peer that says "closed" while it is being registered, and takes that back, is heard of when
+/// its end really comes.
+#[test]
+fn peer_that_takes_its_closing_back_is_watched_by_a_port() {
+    alone(|| {
+        let (ours, parts) = opened();
+        let shared = Shared::map(&parts);
+        let bits = [
+            shared.word32(Side::A, Word32::ConsumerFlags),
+            shared.word32(Side::B, Word32::ProducerFlags),
+        ];
+        let port = Port::new().unwrap();
+        bits.map(|word| word.fetch_or(flags::CLOSED, SeqCst));
+        port.register(&ours, 1, Signals::PEER_CLOSED, Trigger::Edge)
+            .unwrap();
+        bits.map(|word| word.fetch_and(!flags::CLOSED, SeqCst));
+        assert!(!ours.signals().contains(Signals::PEER_CLOSED));
+        drop(parts);
+        let packet = port.wait(Some(Instant::now() + Duration::from_secs(10)));
+        assert!(
+            matches!(packet, Ok(Packet::Signals { key: 1, .. })),
+            "{packet:?}"
+        );
+    });
 }

@@ -16,11 +16,13 @@ use std::io::{IoSlice, IoSliceMut};
 use proptest::prelude::*;
 use support::heap::Heap;
 use support::hostile::{Access, Ask, Enemy, Honest, Hostile, Target, World};
+use zocket::protocol::events::{self, Interest, NEVER};
+use zocket::protocol::signals::{self, State};
 use zocket::protocol::{
-    Deadline, Reader, Role, Site, Spinner, Word32, Word64, Writer, close, disable, fill, hang_up,
-    is_closed, take_over, waiter,
+    Deadline, Reader, Role, Site, Spinner, Word32, Word64, Writer, close, disable, fill, flags,
+    hang_up, is_closed, set_disposition, shut_down, stored, take_over, waiter,
 };
-use zocket::{Error, Kind, Result, Violation};
+use zocket::{Disposition, Error, Kind, Result, Signals, Violation};
 
 /// Small enough that everything wraps, large enough for long prefixes.
 const CAPACITY: usize = 300;
@@ -60,12 +62,30 @@ enum Op {
     IsClosed,
     TakeOver,
     Attach(Role),
+    // Our endpoint as a whole. Dispositions are those of our writes and the peer's.
+    SetDisposition(Disposition, Disposition),
+    ShutDown(Disposition, Disposition),
+    Look,
+    /// `clear` and `set`, as they are.
+    Signal(u32, u32),
+    SignalPeer(u32, u32),
+    SetReadThreshold(usize),
+    SetWriteThreshold(usize),
+    Thresholds,
+    /// `how` and `wanted`, as they are; announces, and leaves it at that.
+    WaitForSignals(u32, u32),
+    GiveUpSignals,
+    AlertOwn,
     // The honest peer, through the memory as it really is.
     PeerWrites(usize),
     PeerReads(usize),
     PeerWaitsForData(usize),
     PeerWaitsForSpace(usize),
+    /// From so many queued or free bytes on.
+    PeerWaitsForSignals(usize),
     PeerDisables(Role),
+    PeerEnables(Role),
+    PeerSignals(u32),
     PeerBeginsToWrite,
     PeerCloses,
 }
@@ -78,6 +98,17 @@ struct Driver<'a> {
     spinner: Spinner,
     /// The violation that each end has reported: for ever, from then on.
     broken: [Option<Violation>; 2],
+    /// The last look at our signals, and what is announced because of them.
+    seen: State,
+    armed: Interest,
+}
+
+/// Loads of a read-modify-write that the peer is in the way of each time.
+const STUBBORN: u32 = 128;
+
+/// Signals that an endpoint can have.
+fn possible() -> Signals {
+    Signals::all() - Signals::EVENT_SIGNALED - Signals::HANDLE_CLOSED
 }
 
 fn index(role: Role) -> usize {
@@ -95,6 +126,8 @@ impl<'a> Driver<'a> {
             reader: None,
             spinner,
             broken: [None; 2],
+            seen: State::default(),
+            armed: Interest::NONE,
         };
         driver.attach(Role::Producer);
         driver.attach(Role::Consumer);
@@ -137,7 +170,21 @@ impl<'a> Driver<'a> {
             Op::Close => close(&self.memory(Role::Producer), &self.memory(Role::Consumer)),
             Op::HangUp => hang_up(&self.memory(Role::Producer), &self.memory(Role::Consumer)),
             Op::Disable(role) => disable(&self.memory(role), role),
-            Op::TakeOver => take_over(&self.memory(Role::Producer), &self.memory(Role::Consumer)),
+            Op::TakeOver => {
+                self.world.looks_on(STUBBORN);
+                take_over(&self.memory(Role::Producer), &self.memory(Role::Consumer));
+            }
+            Op::SetDisposition(..)
+            | Op::ShutDown(..)
+            | Op::Look
+            | Op::Signal(..)
+            | Op::SignalPeer(..)
+            | Op::SetReadThreshold(_)
+            | Op::SetWriteThreshold(_)
+            | Op::Thresholds
+            | Op::WaitForSignals(..)
+            | Op::GiveUpSignals
+            | Op::AlertOwn => self.manage(op),
             Op::Fill => {
                 for role in [Role::Producer, Role::Consumer] {
                     let fill = fill(&self.memory(role), self.world.capacity as u64);
@@ -171,7 +218,10 @@ impl<'a> Driver<'a> {
             | Op::PeerReads(_)
             | Op::PeerWaitsForData(_)
             | Op::PeerWaitsForSpace(_)
+            | Op::PeerWaitsForSignals(_)
             | Op::PeerDisables(_)
+            | Op::PeerEnables(_)
+            | Op::PeerSignals(_)
             | Op::PeerBeginsToWrite
             | Op::PeerCloses => self.peer(op),
         }
@@ -349,6 +399,106 @@ impl<'a> Driver<'a> {
         self.reader = Some(reader);
     }
 
+    /// What concerns the endpoint as a whole: signals, dispositions, thresholds.
+    fn manage(&mut self, op: Op) {
+        let (outgoing, incoming) = (self.memory(Role::Producer), self.memory(Role::Consumer));
+        let capacity = self.world.capacity as u64;
+        // Two dispositions, and what an orphaned end stores about itself.
+        self.world.looks_on(3 * STUBBORN);
+        let result = match op {
+            Op::SetDisposition(own, peer) => {
+                let result = set_disposition(&outgoing, &incoming, own, peer);
+                let enables = [own, peer].contains(&Disposition::WriteEnabled);
+                assert!(result.is_ok() || (enables && result == Err(Error::UnreadData)));
+                return;
+            }
+            Op::ShutDown(own, peer) => return shut_down(&outgoing, &incoming, own, peer),
+            Op::Look => return self.look(),
+            Op::Signal(clear, set) => {
+                let [clear, set] = [clear, set].map(Signals::from_bits_retain);
+                return signals::change_stored(&incoming, clear, set);
+            }
+            Op::SignalPeer(clear, set) => {
+                let [clear, set] = [clear, set].map(Signals::from_bits_retain);
+                return events::signal_peer(&outgoing, clear, set);
+            }
+            Op::SetReadThreshold(n) => (
+                n,
+                signals::set_read_threshold(&incoming, n as u64, capacity),
+            ),
+            Op::SetWriteThreshold(n) => {
+                let set = signals::set_write_threshold(&outgoing, &incoming, n as u64, capacity);
+                (n, set)
+            }
+            Op::Thresholds => {
+                assert!(signals::read_threshold(&incoming, capacity) <= capacity);
+                assert!(signals::write_threshold(&incoming, capacity) <= capacity);
+                return;
+            }
+            Op::WaitForSignals(how, wanted) => return self.announce(how, wanted),
+            Op::GiveUpSignals => {
+                self.armed = Interest::NONE;
+                return events::disarm(&outgoing, &incoming);
+            }
+            Op::AlertOwn => return events::alert_own(&incoming),
+            _ => unreachable!("{op:?} does not concern the endpoint as a whole"),
+        };
+        match result {
+            (n, Err(Error::TooLarge { .. })) => assert!(n as u64 > capacity),
+            (n, Ok(()) | Err(Error::PeerClosed)) => assert!(n as u64 <= capacity),
+            (n, Err(error)) => panic!("{error:?} of threshold {n}"),
+        }
+    }
+
+    /// Looks at the signals, as whoever serves those that wait for them.
+    fn look(&mut self) {
+        let (outgoing, incoming) = (self.memory(Role::Producer), self.memory(Role::Consumer));
+        let capacity = self.world.capacity as u64;
+        let now = State::load(&outgoing, &incoming, capacity);
+        signals::take_stored(&incoming, &now);
+        assert!(now.queued <= capacity && now.free <= capacity, "{now:?}");
+        assert!(now.read_threshold <= capacity && now.write_threshold <= capacity);
+        let (on, risen) = (now.signals(), now.risen_since(&self.seen));
+        assert!(
+            possible().contains(on | risen),
+            "{on:?} {risen:?} of {now:?}"
+        );
+        assert_eq!(on.contains(Signals::READABLE), now.queued > 0);
+        assert_eq!(on.contains(Signals::PEER_CLOSED), now.peer_closed);
+        assert!(!on.contains(Signals::WRITABLE | Signals::WRITE_DISABLED));
+        assert!(possible().contains(now.with_queued(capacity).risen_since(&now)));
+        assert!(possible().contains(now.with_free(0).signals()));
+        self.seen = now;
+    }
+
+    /// Announces what is wanted, with a look after each attempt, as often as an endpoint does.
+    fn announce(&mut self, how: u32, wanted: u32) {
+        const ATTEMPTS: u32 = 4;
+        self.world.looks_on((ATTEMPTS + 1) * (STUBBORN + 50));
+        let (outgoing, incoming) = (self.memory(Role::Producer), self.memory(Role::Consumer));
+        let capacity = self.world.capacity as u64;
+        let how = how & waiter::EVENTS;
+        let wanted = Signals::from_bits_retain(wanted);
+        events::count(&incoming);
+        self.look();
+        for _ in 0..ATTEMPTS {
+            let interest = Interest::new(how, wanted, &self.seen);
+            assert_eq!(interest.how, how);
+            for want in [interest.data, interest.space] {
+                assert!(want == NEVER || (1..=capacity).contains(&want), "{want}");
+            }
+            if interest == self.armed && events::is_armed(&outgoing, &incoming, interest) {
+                break;
+            }
+            match events::arm(&outgoing, &incoming, interest) {
+                Ok(()) => self.armed = interest,
+                Err(error) => return assert_eq!(error, Error::FenceRefused),
+            }
+            self.look();
+        }
+        events::before_sleep(&incoming, self.armed, &self.seen, capacity);
+    }
+
     /// Whether this end has been lied to, or has said so, before this call.
     fn is_refused(&self, role: Role) -> bool {
         self.world.is_guilty(role) || self.broken[index(role)].is_some()
@@ -407,6 +557,21 @@ impl<'a> Driver<'a> {
                 theirs.set64(Word64::ProducerWant, n as u64);
                 theirs.set32_to(Word32::ProducerWaiter, waiter::FUTEX | waiter::SOFT);
             }
+            Op::PeerWaitsForSignals(n) => {
+                ours.set64(Word64::ConsumerEventWant, n as u64);
+                ours.set32_to(Word32::ConsumerWaiter, waiter::EVENTS);
+                theirs.set64(Word64::ProducerEventWant, n as u64);
+                theirs.set32_to(Word32::ProducerWaiter, waiter::EVENTS);
+            }
+            Op::PeerEnables(role) => {
+                let heap = [theirs, ours][index(role)];
+                let flags = heap.get32(Word32::ConsumerFlags);
+                let odd = flags & flags::WRITE_DISABLED;
+                heap.set32_to(Word32::ConsumerFlags, flags.wrapping_add(odd));
+            }
+            Op::PeerSignals(set) => {
+                signals::change_stored(&theirs, Signals::empty(), Signals::from_bits_retain(set));
+            }
             Op::PeerDisables(Role::Producer) => disable(&theirs, Role::Producer),
             Op::PeerDisables(Role::Consumer) => disable(&ours, Role::Consumer),
             Op::PeerBeginsToWrite => theirs.set32_to(Word32::Writing, 1),
@@ -417,8 +582,9 @@ impl<'a> Driver<'a> {
 }
 
 /// Lives of an endpoint that together come by every load of the core, honestly. They
-/// differ in how they end: by disabling, by the peer's closing with data queued, by ours.
-fn programs(kind: Kind) -> [Vec<Op>; 3] {
+/// differ in how they end: by disabling, by the peer's closing with data queued, by ours. The
+/// fourth is of those who wait for signals.
+fn programs(kind: Kind) -> [Vec<Op>; 4] {
     use Op::*;
     let by_kind = match kind {
         Kind::Stream => [
@@ -606,7 +772,125 @@ fn programs(kind: Kind) -> [Vec<Op>; 3] {
         IsClosed,
     ];
     let life = [&by_kind[..], &fill_up(kind), &around, &by_kind].concat();
-    [&disabled[..], &closed_by_peer, &closed_by_us].map(|end| [&life, end].concat())
+    let [a, b, c] =
+        [&disabled[..], &closed_by_peer, &closed_by_us].map(|end| [&life, end].concat());
+    [a, b, c, signals_program()]
+}
+
+/// A life in which both sides wait for signals; calls of the other kind do nothing.
+fn signals_program() -> Vec<Op> {
+    use Disposition::{Unchanged, WriteDisabled, WriteEnabled};
+    use Op::*;
+    const ALL: u32 = u32::MAX;
+    let user = |n: u32| Signals::USER_0.bits() << n;
+    let bytes = (Signals::READABLE | Signals::WRITABLE).bits();
+    let thresholds = (Signals::READ_THRESHOLD | Signals::WRITE_THRESHOLD).bits();
+    let head = [
+        // Whoever waits for signals is told of bytes and of space, of more than there is, and
+        // of user signals; a reader waits beside them.
+        Look,
+        WaitForSignals(waiter::EVENT, bytes),
+        WaitForSignals(waiter::EVENT, bytes),
+        PeerWaitsForSignals(1),
+        Write(20),
+        Send(20),
+        PeerWaitsForSignals(200),
+        Write(20),
+        Send(20),
+        Look,
+        PeerWrites(30),
+        WaitForSignals(waiter::EVENTS, ALL),
+        PeerWaitsForSignals(1),
+        Read(10),
+        Recv(10),
+        SetReadThreshold(100),
+        SetWriteThreshold(290),
+        SetReadThreshold(301),
+        SetWriteThreshold(301),
+        Thresholds,
+        WaitForSignals(waiter::EVENT_BELL, thresholds),
+        ArmData(5),
+        ArmSpace(300),
+        WaitForSignals(waiter::EVENT_BELL, thresholds),
+        PeerWaitsForSpace(300),
+        WaitForSignals(waiter::EVENT_BELL, thresholds),
+        PeerWrites(50),
+        Look,
+        PeerReads(400),
+        Look,
+        Signal(0, user(0) | user(7)),
+        Signal(user(0), user(1)),
+        Signal(user(1), user(1)),
+        Look,
+        PeerWaitsForSignals(1),
+        SignalPeer(0, user(2)),
+        SignalPeer(user(2), 0),
+        PeerSignals(user(3)),
+        WaitForSignals(waiter::EVENT, user(4)),
+        PeerSignals(user(4)),
+        Look,
+        GiveUpSignals,
+        AlertOwn,
+        // Another kind of waiter sleeps at the full ring while the peer waits for signals.
+        Write(CAPACITY),
+        Send(255),
+        Send(1),
+        PeerWaitsForSignals(1),
+        WaitSomeSpace(100),
+    ];
+    let dispositions = [
+        (WriteDisabled, Unchanged),
+        (Unchanged, WriteDisabled),
+        (WriteEnabled, Unchanged),
+        (Unchanged, WriteEnabled),
+        (WriteDisabled, WriteDisabled),
+        (WriteEnabled, WriteDisabled),
+        (WriteDisabled, WriteEnabled),
+        (WriteEnabled, WriteEnabled),
+        (Unchanged, Unchanged),
+    ];
+    let settings = dispositions.iter().flat_map(|(own, peer)| {
+        // Before and after everything was read, and with the end seen in between.
+        [
+            PeerWaitsForSignals(1),
+            SetDisposition(*own, *peer),
+            Look,
+            End,
+            Read(400),
+            Recv(400),
+            Read(1),
+            Recv(1),
+            PeerReads(400),
+            SetDisposition(*own, *peer),
+            PeerWrites(10),
+            Write(10),
+            Send(10),
+        ]
+    });
+    let tail = [
+        ShutDown(WriteDisabled, Unchanged),
+        PeerEnables(Role::Consumer),
+        ShutDown(Unchanged, WriteDisabled),
+        PeerEnables(Role::Producer),
+        Look,
+        WaitForSignals(waiter::EVENTS, ALL),
+        TakeOver,
+        PeerSignals(user(5)),
+        TakeOver,
+        PeerCloses,
+        Look,
+        SetReadThreshold(1),
+        SetWriteThreshold(1),
+        SetDisposition(WriteEnabled, WriteEnabled),
+        Look,
+        SetDisposition(WriteDisabled, Unchanged),
+        ShutDown(WriteDisabled, WriteDisabled),
+        SignalPeer(0, user(0)),
+        WaitForSignals(waiter::EVENT, ALL),
+        HangUp,
+        Look,
+    ];
+    head.into_iter().chain(settings).chain(tail).collect()
 }
 
 /// Fills the outgoing direction and empties the incoming one.
@@ -619,7 +903,7 @@ fn fill_up(kind: Kind) -> Vec<Op> {
 
 /// Every way in which a value of the peer's reaches the core.
 fn targets(kind: Kind) -> Vec<Target> {
-    use Access::{Bytes, Change, Load32, Load64};
+    use Access::{Bytes, Change, Exchange32, Exchange64, Load32, Load64};
     let (p, c) = (Role::Producer, Role::Consumer);
     let mut targets = vec![
         // Positions, at attach and after.
@@ -657,8 +941,20 @@ fn targets(kind: Kind) -> Vec<Target> {
         (p, Change(Word32::ProducerFlags, Site::Close)),
         (c, Change(Word32::ConsumerFlags, Site::Close)),
         (c, Change(Word32::ProducerFlags, Site::Close)),
-        (p, Change(Word32::ConsumerFlags, Site::Disable)),
-        (c, Change(Word32::ConsumerFlags, Site::Disable)),
+        (p, Load32(Word32::ConsumerFlags, Site::ObserveDisabled)),
+        (p, Exchange32(Word32::ConsumerFlags, Site::SetDisposition)),
+        (c, Exchange32(Word32::ConsumerFlags, Site::SetDisposition)),
+        // Signals, the peer's and ours.
+        (p, Load32(Word32::ConsumerFlags, Site::ObserveClosed)),
+        (p, Load64(Word64::ConsumerEventWant, Site::ReadWant)),
+        (c, Load64(Word64::ProducerEventWant, Site::ReadWant)),
+        (p, Load64(Word64::Signals, Site::ObserveSignals)),
+        (c, Load64(Word64::Signals, Site::ObserveSignals)),
+        (p, Exchange64(Word64::Signals, Site::StoreSignals)),
+        (c, Exchange64(Word64::Signals, Site::StoreSignals)),
+        (c, Load64(Word64::ReadThreshold, Site::Threshold)),
+        (c, Load64(Word64::WriteThreshold, Site::Threshold)),
+        (c, Load32(Word32::Events, Site::CountEvents)),
         // Statistics.
         (p, Load64(Word64::Head, Site::Inspect)),
         (p, Load64(Word64::Tail, Site::Inspect)),
@@ -675,7 +971,7 @@ fn targets(kind: Kind) -> Vec<Target> {
 }
 
 /// Every site whose value comes from the memory. All others only store.
-const LOADS: [Site; 15] = [
+const LOADS: [Site; 19] = [
     Site::ObserveTail,
     Site::ObserveHead,
     Site::Cursor,
@@ -687,7 +983,11 @@ const LOADS: [Site; 15] = [
     Site::LookForWaiter,
     Site::Inspect,
     Site::Close,
-    Site::Disable,
+    Site::SetDisposition,
+    Site::ObserveSignals,
+    Site::StoreSignals,
+    Site::CountEvents,
+    Site::Threshold,
     Site::Arm,
     Site::Disarm,
     Site::TakeWaiter,
@@ -695,7 +995,11 @@ const LOADS: [Site; 15] = [
 
 fn site((_, access): Target) -> Option<Site> {
     match access {
-        Access::Load64(_, site) | Access::Load32(_, site) | Access::Change(_, site) => Some(site),
+        Access::Load64(_, site)
+        | Access::Exchange64(_, site)
+        | Access::Load32(_, site)
+        | Access::Change(_, site)
+        | Access::Exchange32(_, site) => Some(site),
         Access::Bytes => None,
     }
 }
@@ -724,8 +1028,25 @@ impl Bad {
     fn all(access: Access) -> Vec<Self> {
         let c = CAPACITY as i64;
         let values = match access {
-            Access::Load32(..) | Access::Change(..) => {
-                vec![0, 1, 2, 3, 4, 5, 7, 8, 1 << 31, u32::MAX.into()]
+            Access::Load32(..) | Access::Change(..) | Access::Exchange32(..) => {
+                // The last ones: the count of dispositions just before and at its end.
+                let counts = [u32::MAX - 3, u32::MAX - 1, u32::MAX].map(u64::from);
+                let bits = [0, 1, 2, 3, 4, 5, 7, 8, 16, 24, 1 << 31];
+                bits.into_iter().chain(counts).collect()
+            }
+            Access::Load64(Word64::Signals, _) | Access::Exchange64(..) => {
+                let user = u64::from(Signals::USER_ALL.bits());
+                let rises = user << stored::RISEN_SHIFT;
+                vec![
+                    0,
+                    2,
+                    1 << 24,
+                    user,
+                    rises,
+                    user | rises,
+                    u64::MAX >> 1,
+                    u64::MAX,
+                ]
             }
             Access::Load64(..) => vec![0, 1, c as u64 + 1, (1 << 63) - 1, 1 << 63, u64::MAX],
             // Below 256 a first byte; above, the long form of what is below bit 40.
@@ -750,7 +1071,9 @@ impl Bad {
             }
         };
         let mut bads: Vec<Self> = values.into_iter().map(Self::Value).collect();
-        if let Access::Load64(..) = access {
+        if let Access::Load64(word, _) = access
+            && word != Word64::Signals
+        {
             bads.extend([-c - 1, -c, -1, 1, c, c + 1].map(Self::Honest));
             bads.extend([-c - 1, -c, -1, 0, 1, c - 1, c, c + 1].map(Self::Own));
         }
@@ -1032,6 +1355,20 @@ fn op((choice, a, b, c): (u8, usize, usize, usize)) -> Op {
         21 => Op::PeerWaitsForSpace(a),
         22 => Op::End,
         23 => Op::Fill,
+        25 => Op::Look,
+        26 => Op::WaitForSignals((b % 4) as u32 * waiter::EVENT, bits(a, c)),
+        27 => Op::PeerWaitsForSignals(a),
+        28 => Op::SetDisposition(disposition(a), disposition(b)),
+        29 => [Op::Signal, Op::SignalPeer][a % 2](bits(b, c), bits(c, a)),
+        30 => match b % 6 {
+            0 => Op::SetReadThreshold(a),
+            1 => Op::SetWriteThreshold(a),
+            2 => Op::Thresholds,
+            3 => Op::GiveUpSignals,
+            4 => Op::AlertOwn,
+            _ => Op::PeerSignals(bits(a, c)),
+        },
+        31 => Op::PeerEnables(role),
         // These end most of what can happen; so they come seldom.
         _ => [
             Op::Check,
@@ -1044,8 +1381,23 @@ fn op((choice, a, b, c): (u8, usize, usize, usize)) -> Op {
             Op::PeerCloses,
             Op::Close,
             Op::HangUp,
-        ][b % 10],
+            Op::ShutDown(Disposition::WriteDisabled, Disposition::Unchanged),
+            Op::ShutDown(Disposition::Unchanged, Disposition::WriteDisabled),
+        ][b % 12],
     }
+}
+
+fn disposition(n: usize) -> Disposition {
+    [
+        Disposition::Unchanged,
+        Disposition::WriteDisabled,
+        Disposition::WriteEnabled,
+    ][n % 3]
+}
+
+/// Two bits of a mask of signals, often one that means something.
+fn bits(a: usize, b: usize) -> u32 {
+    1 << (a % 32) | 1 << (b % 12)
 }
 
 proptest! {
@@ -1064,7 +1416,7 @@ proptest! {
         position in prop::sample::select(POSITIONS.to_vec()),
         answers in prop::collection::vec((0..32u8, any::<u64>()), 1..60),
         ops in prop::collection::vec(
-            (0..25u8, 0..=CAPACITY + 1, 0..=CAPACITY + 1, 0..=CAPACITY + 1),
+            (0..32u8, 0..=CAPACITY + 1, 0..=CAPACITY + 1, 0..=CAPACITY + 1),
             1..40,
         ),
         spins in prop::bool::weighted(0.05),
@@ -1082,6 +1434,174 @@ proptest! {
         world.false_wakes.set(false_wakes);
         world.refuse_fence.set(refuse_fence);
         run(&world, &ops, spinner);
+    }
+}
+
+/// Answers by a function, and leaves bytes alone.
+struct Function<F>(F);
+
+impl<F: FnMut(Ask) -> u64> Enemy for Function<F> {
+    fn word(&mut self, ask: Ask) -> u64 {
+        (self.0)(ask)
+    }
+
+    fn bytes(&mut self, _: Ask, _: &mut [u8]) {}
+}
+
+/// Numbers that look random, the same ones each time.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z ^ (z >> 29)
+}
+
+/// Flags and mark of a direction that change at every look, with a peer that is honest
+/// about bytes: the end comes and is taken back, and no byte is lost or read twice.
+#[test]
+fn reader_whose_flags_flicker_loses_no_byte() {
+    let mut ends = 0;
+    for seed in 0..500 {
+        let calm = std::rc::Rc::new(std::cell::Cell::new(false));
+        let (mut state, calmed) = (seed, std::rc::Rc::clone(&calm));
+        let flicker = Function(move |ask: Ask| {
+            let flags = matches!(
+                ask.target.1,
+                Access::Load32(Word32::ConsumerFlags | Word32::Writing, _)
+            );
+            match (flags && !calmed.get(), random(&mut state)) {
+                (true, n) if n % 4 == 0 => n >> 32,
+                (true, n) => (n >> 32) % 8 & !u64::from(flags::CLOSED),
+                (false, _) => ask.honest,
+            }
+        });
+        let world = World::new(Kind::Stream, CAPACITY, POSITIONS[1], Box::new(flicker));
+        let mut driver = Driver::new(&world, Spinner::disabled());
+        let reader = driver.reader.as_mut().unwrap();
+        let mut peer = Writer::attach(&world.incoming, Kind::Stream, CAPACITY).unwrap();
+        let (mut sent, mut received) = (0u64, 0u64);
+        let mut buf = [0; 40];
+        for round in 0..300 {
+            // At last the flags are what they are, and the rest must come.
+            calm.set(round >= 250);
+            if !calm.get() {
+                let len = (random(&mut { seed + round }) % 30) as usize;
+                let bytes: Vec<u8> = (sent..).take(len).map(|n| n as u8).collect();
+                sent += peer.write(&bytes).unwrap_or(0) as u64;
+            }
+            world.begin_call();
+            match reader.read(&mut buf) {
+                Ok(n) => {
+                    for byte in &buf[..n] {
+                        assert_eq!(*byte, received as u8);
+                        received += 1;
+                    }
+                }
+                Err(Error::WriteDisabled) => ends += 1,
+                Err(Error::WouldBlock) => {}
+                Err(error) => panic!("{error}"),
+            }
+            assert!(received <= sent);
+        }
+        assert_eq!(received, sent, "seed {seed}");
+    }
+    assert!(ends > 100, "the end was seen {ends} times only");
+}
+
+/// A writer that is let in and refused as the flags flicker: what it says was
+/// accepted is what the peer reads.
+#[test]
+fn writer_whose_flags_flicker_publishes_what_it_reports() {
+    for seed in 0..500 {
+        let mut state = seed;
+        let flicker = Function(move |ask: Ask| match ask.target.1 {
+            Access::Load32(Word32::ConsumerFlags, _) => random(&mut state) >> 32,
+            Access::Load32(Word32::ConsumerWaiter, _) => random(&mut state) % 32,
+            Access::Load64(Word64::ConsumerWant | Word64::ConsumerEventWant, _) => {
+                random(&mut state) >> (random(&mut state) % 64)
+            }
+            _ => ask.honest,
+        });
+        let world = World::new(Kind::Stream, CAPACITY, POSITIONS[2], Box::new(flicker));
+        let mut driver = Driver::new(&world, Spinner::disabled());
+        let writer = driver.writer.as_mut().unwrap();
+        let mut peer = Reader::attach(&world.outgoing, Kind::Stream, CAPACITY).unwrap();
+        let (mut accepted, mut refused) = (0u64, 0);
+        for round in 0..200 {
+            let len = (random(&mut { seed + round }) % 60) as usize;
+            let bytes: Vec<u8> = (accepted..).take(len).map(|n| n as u8).collect();
+            world.begin_call();
+            let before = accepted;
+            match writer.write(&bytes) {
+                Ok(n) => accepted += n as u64,
+                Err(Error::PeerClosed | Error::WriteDisabled) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+            let mut buf = [0; CAPACITY];
+            let n = peer.read(&mut buf).unwrap_or(0);
+            assert_eq!(n as u64, accepted - before, "seed {seed}");
+            assert!((before..accepted).zip(buf).all(|(n, byte)| n as u8 == byte));
+        }
+        assert!(accepted > 0 && refused > 0, "seed {seed}");
+    }
+}
+
+/// The count of dispositions goes on at its end from the beginning, and the closed bit
+/// beside it stays what it is.
+#[test]
+fn count_of_dispositions_wraps_beside_the_closed_bit() {
+    let (unchanged, disabled) = (Disposition::Unchanged, Disposition::WriteDisabled);
+    for closed in [0, flags::CLOSED] {
+        let (ours, theirs) = (Heap::new(CAPACITY), Heap::new(CAPACITY));
+        ours.set32_to(Word32::ConsumerFlags, (u32::MAX - 3) | closed);
+        let look = || State::load(&&ours, &&theirs, CAPACITY as u64);
+        let enabled = look();
+        assert!(!enabled.signals().contains(Signals::WRITE_DISABLED));
+        shut_down(&&ours, &&theirs, disabled, unchanged);
+        let last = look();
+        assert_eq!(
+            ours.get32(Word32::ConsumerFlags),
+            u32::MAX & !flags::CLOSED | closed
+        );
+        assert_eq!(last.risen_since(&enabled), Signals::WRITE_DISABLED);
+        let enable = Disposition::WriteEnabled;
+        set_disposition(&&ours, &&theirs, enable, unchanged).unwrap();
+        assert_eq!(ours.get32(Word32::ConsumerFlags), closed);
+        let first = look();
+        assert!(!first.signals().contains(Signals::WRITE_DISABLED));
+        assert!(first.risen_since(&last).contains(Signals::WRITABLE));
+        // Both at once, since the count went on by two.
+        let both = Signals::WRITABLE | Signals::WRITE_DISABLED;
+        assert_eq!(first.risen_since(&enabled) & both, both);
+    }
+}
+
+/// A peer that is in the way of every exchange does not keep us, and has its way.
+#[test]
+fn exchange_that_never_succeeds_is_given_up() {
+    let stubborn = |ask: Ask| match ask.target.1 {
+        Access::Exchange32(..) | Access::Exchange64(..) => !ask.honest,
+        _ => ask.honest,
+    };
+    let world = World::new(Kind::Stream, CAPACITY, 0, Box::new(Function(stubborn)));
+    let mut driver = Driver::new(&world, Spinner::disabled());
+    let user = Signals::USER_ALL.bits();
+    let disabled = Disposition::WriteDisabled;
+    world
+        .incoming
+        .set64(Word64::Signals, u64::from(user) << stored::RISEN_SHIFT);
+    for op in [
+        Op::SetDisposition(disabled, disabled),
+        Op::ShutDown(disabled, disabled),
+        Op::Signal(0, user),
+        Op::SignalPeer(0, user),
+        Op::WaitForSignals(waiter::EVENTS, user),
+        Op::TakeOver,
+    ] {
+        driver.run(op);
+    }
+    for heap in [&world.incoming, &world.outgoing] {
+        assert_eq!(heap.get32(Word32::ConsumerFlags), 0);
+        assert_eq!(heap.get64(Word64::Signals) as u32, 0);
     }
 }
 

@@ -158,3 +158,59 @@ pub fn signal_peer<M: Notify>(outgoing: &M, clear: Signals, set: Signals) {
         alert_peer(outgoing);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing queued, all free, thresholds of 10 and 20.
+    fn state() -> State {
+        let mut state = State::default().with_free(100);
+        state.read_threshold = 10;
+        state.write_threshold = 20;
+        state
+    }
+
+    fn wants(signals: Signals, state: &State) -> (u64, u64) {
+        let interest = Interest::new(waiter::EVENT, signals, state);
+        assert_eq!(interest.how, waiter::EVENT);
+        (interest.data, interest.space)
+    }
+
+    #[test]
+    fn want_is_the_first_byte_that_turns_a_wanted_signal_on() {
+        let full = state().with_free(0);
+        let cases = [
+            (Signals::READABLE, (1, NEVER)),
+            (Signals::READ_THRESHOLD, (10, NEVER)),
+            (Signals::READABLE | Signals::READ_THRESHOLD, (1, NEVER)),
+            (Signals::WRITABLE, (NEVER, 1)),
+            (Signals::WRITE_THRESHOLD, (NEVER, 20)),
+            (Signals::READABLE | Signals::WRITE_THRESHOLD, (1, 20)),
+            (Signals::USER_ALL | Signals::PEER_CLOSED, (NEVER, NEVER)),
+            (Signals::empty(), (NEVER, NEVER)),
+            (Signals::from_bits_retain(u32::MAX), (1, 1)),
+        ];
+        for (signals, expected) in cases {
+            assert_eq!(wants(signals, &full), expected, "{signals:?}");
+        }
+    }
+
+    #[test]
+    fn signal_that_is_on_wants_no_bytes() {
+        let on = state().with_queued(5);
+        assert_eq!(wants(Signals::READABLE, &on), (NEVER, NEVER));
+        assert_eq!(wants(Signals::WRITABLE, &on), (NEVER, NEVER));
+        // But the one that is still off does.
+        let both = Signals::READABLE | Signals::READ_THRESHOLD;
+        assert_eq!(wants(both, &on), (10, NEVER));
+    }
+
+    #[test]
+    fn threshold_of_zero_wants_no_bytes() {
+        let mut none = state();
+        (none.read_threshold, none.write_threshold) = (0, 0);
+        let thresholds = Signals::READ_THRESHOLD | Signals::WRITE_THRESHOLD;
+        assert_eq!(wants(thresholds, &none), (NEVER, NEVER));
+    }
+}

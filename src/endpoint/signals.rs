@@ -290,3 +290,115 @@ fn check_threshold(requested: u64, capacity: u64) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPACITY: u64 = 100;
+
+    fn empty() -> State {
+        State {
+            free: CAPACITY,
+            ..State::default()
+        }
+    }
+
+    #[test]
+    fn what_goes_on_has_risen_and_what_stays_or_goes_off_has_not() {
+        let readable = empty().with_queued(1);
+        assert_eq!(readable.risen_since(&empty()), Signals::READABLE);
+        assert_eq!(readable.risen_since(&readable), Signals::empty());
+        assert_eq!(empty().risen_since(&readable), Signals::empty());
+    }
+
+    #[test]
+    fn stored_signals_have_risen_by_their_trace_only() {
+        let user = |n: u32| Signals::from_bits_retain(Signals::USER_0.bits() << n);
+        // On without a trace: they were, or somebody took the trace. Off with one: a pulse.
+        let state = State {
+            stored: user(0) | user(1),
+            risen: user(1) | user(2),
+            ..empty()
+        };
+        assert_eq!(state.risen_since(&empty()), user(1) | user(2));
+        assert_eq!(state.risen_since(&state), user(1) | user(2));
+        assert_eq!(state.signals() & Signals::USER_ALL, user(0) | user(1));
+    }
+
+    #[test]
+    fn stored_bits_that_mean_nothing_show_nowhere() {
+        let state = State {
+            stored: Signals::from_bits_retain(u32::MAX),
+            risen: Signals::from_bits_retain(u32::MAX),
+            ..empty()
+        };
+        let possible = Signals::WRITABLE | Signals::USER_ALL;
+        assert_eq!(state.signals(), possible);
+        assert_eq!(state.risen_since(&empty()), Signals::USER_ALL);
+    }
+
+    #[test]
+    fn dispositions_rise_by_their_count_across_its_end() {
+        let with = |own_flags, peer_flags| State {
+            own_flags,
+            peer_flags,
+            ..empty()
+        };
+        let (disabled, enabled) = (Signals::WRITE_DISABLED, Signals::WRITABLE);
+        let last = u32::MAX & !flags::CLOSED;
+        for (before, now, risen) in [
+            (0, 0, Signals::empty()),
+            (0, 2, disabled),
+            (2, 4, enabled),
+            (2, 6, disabled | enabled),
+            (0, 4, disabled | enabled),
+            (last - 2, last, disabled),
+            (last, 0, enabled),
+            (last, 2, disabled | enabled),
+            // The closed bit is none of the count.
+            (1, 0, Signals::empty()),
+            (2, 3, Signals::empty()),
+            (last | 1, 0, enabled),
+        ] {
+            let own = with(now, 0).risen_since(&with(before, 0));
+            assert_eq!(own, risen, "{before:#x} to {now:#x}");
+            let peer = with(0, now).risen_since(&with(0, before));
+            let peers = Signals::PEER_WRITE_DISABLED;
+            assert_eq!(peer.contains(peers), risen.contains(disabled));
+            assert!(peers.contains(peer), "{peer:?}");
+        }
+    }
+
+    #[test]
+    fn enabling_makes_writable_only_with_space_and_a_peer() {
+        let (before, now) = (2, 4);
+        let state = |free, peer_closed, own_flags| State {
+            own_flags,
+            peer_closed,
+            ..empty().with_free(free)
+        };
+        for (free, closed, rises) in [(1, false, true), (0, false, false), (1, true, false)] {
+            let risen = state(free, closed, now).risen_since(&state(free, closed, before));
+            assert_eq!(risen.contains(Signals::WRITABLE), rises);
+        }
+    }
+
+    #[test]
+    fn threshold_of_zero_is_none() {
+        let full = State {
+            queued: CAPACITY,
+            ..empty()
+        };
+        let thresholds = Signals::READ_THRESHOLD | Signals::WRITE_THRESHOLD;
+        assert!(!full.signals().intersects(thresholds));
+        let reached = State {
+            read_threshold: CAPACITY,
+            write_threshold: CAPACITY,
+            ..full
+        };
+        assert!(reached.signals().contains(thresholds));
+        let missed = reached.with_queued(CAPACITY - 1).with_free(CAPACITY - 1);
+        assert!(!missed.signals().intersects(thresholds));
+    }
+}

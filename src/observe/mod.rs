@@ -33,8 +33,9 @@ use crate::sys::deadline;
 
 /// What can be waited on.
 pub(crate) trait Subject: fmt::Debug + Send + Sync {
-    /// The identity of the object.
-    fn koid(&self) -> u64;
+    /// Tells it from all other subjects of this process. Not the koid of an endpoint, which stands
+    /// in the shared memory: whoever made that may have written another one's there.
+    fn id(&self) -> u64;
 
     /// The signals that are on, without a system call.
     ///
@@ -74,6 +75,13 @@ pub(crate) trait Subject: fmt::Debug + Send + Sync {
     fn check_peer(&self);
 }
 
+/// A number that nothing else in this process has; never 0.
+pub(crate) fn new_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: unique is all it must be.
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// Why observers are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Withdrawal {
@@ -108,7 +116,7 @@ pub(crate) enum Sink {
 #[derive(Debug)]
 pub(crate) struct Registration {
     pub(crate) inbox: Arc<dyn Inbox>,
-    /// The identity of the subject.
+    /// The subject, by its [`id`](Subject::id).
     pub(crate) source: u64,
     pub(crate) key: u64,
     pub(crate) clock: Option<ClockId>,
@@ -124,19 +132,19 @@ pub(crate) trait Inbox: fmt::Debug + Send + Sync {
     /// [`Error::Os`].
     fn watch(
         &self,
-        koid: u64,
+        id: u64,
         subject: Weak<dyn Subject>,
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<()>;
 
     /// Watches the descriptor of this subject no longer.
-    fn forget(&self, koid: u64, descriptor: Option<BorrowedFd<'_>>);
+    fn forget(&self, id: u64, descriptor: Option<BorrowedFd<'_>>);
 }
 
 /// What a registration delivers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Notice {
-    /// The identity of the subject.
+    /// The subject, by its [`id`](Subject::id).
     pub(crate) source: u64,
     /// The handle that the registration was made with, or 0.
     pub(crate) handle: u32,
@@ -163,10 +171,8 @@ impl Registration {
 impl Observer {
     /// An observer with an identity of its own.
     pub(crate) fn new(handle: u32, wanted: Signals, edge: bool, sink: Sink) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
-            // Relaxed: unique is all it must be.
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: new_id(),
             handle,
             wanted,
             edge,

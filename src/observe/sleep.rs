@@ -136,7 +136,7 @@ impl<'i, 'a> Sleep<'i, 'a> {
         let waiters = items.iter().map(|_| Arc::new(Waiter::new(bell.clone())));
         // The same one several times must not count several times against the limit of `ppoll`.
         let mut known = HashSet::new();
-        let silent = items.iter().map(|item| !known.insert(item.subject.koid()));
+        let silent = items.iter().map(|item| !known.insert(item.subject.id()));
         Ok(Self {
             waiters: waiters.collect(),
             before: Vec::new(),

@@ -28,7 +28,7 @@ const MOST_USER_PACKETS: usize = 4096;
 /// Events fetched at once: one thread should not take the work of all others.
 const BATCH: usize = 16;
 
-/// The queue's own descriptor among those that are watched: no object has this identity.
+/// The queue's own descriptor among those that are watched: no subject has this identity.
 const QUEUE: u64 = 0;
 
 /// What a packet holds.
@@ -140,7 +140,7 @@ impl Mailbox {
         self.check_owner()?;
         let registration = Registration {
             inbox: self.this.upgrade().expect("whoever calls holds it"),
-            source: subject.koid(),
+            source: subject.id(),
             key,
             clock,
         };
@@ -236,22 +236,22 @@ impl Mailbox {
     }
 
     /// A doorbell has rung.
-    fn answer(&self, koid: u64) {
+    fn answer(&self, id: u64) {
         let subject = self
             .lock_sources()
-            .get(&koid)
+            .get(&id)
             .and_then(|source| source.subject.upgrade());
         let Some(subject) = subject else { return };
         if subject.acknowledge() {
             // It would be readable for ever.
-            self.unwatch(koid, subject.descriptor());
+            self.unwatch(id, subject.descriptor());
         }
         subject.look();
     }
 
-    fn unwatch(&self, koid: u64, descriptor: Option<BorrowedFd<'_>>) {
+    fn unwatch(&self, id: u64, descriptor: Option<BorrowedFd<'_>>) {
         let mut sources = self.lock_sources();
-        let Some(source) = sources.get_mut(&koid) else {
+        let Some(source) = sources.get_mut(&id) else {
             return;
         };
         if let Some(descriptor) = descriptor
@@ -266,7 +266,7 @@ impl Mailbox {
     /// Removes registrations of one subject, made with this handle and key, and what they
     /// queued; says whether there were any.
     pub(crate) fn cancel(&self, subject: &dyn Subject, handle: u32, key: u64) -> bool {
-        let source = subject.koid();
+        let source = subject.id();
         let registered = self.withdraw(subject, |observer, registration| {
             observer.handle == handle && registration.key == key
         });
@@ -331,7 +331,7 @@ impl Mailbox {
         self.discard(|_| true);
         for subject in self.subjects() {
             self.withdraw(&*subject, |_, _| true);
-            self.unwatch(subject.koid(), subject.descriptor());
+            self.unwatch(subject.id(), subject.descriptor());
         }
     }
 }
@@ -346,26 +346,21 @@ impl Inbox for Mailbox {
 
     fn watch(
         &self,
-        koid: u64,
+        id: u64,
         subject: Weak<dyn Subject>,
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<()> {
         let mut sources = self.lock_sources();
-        let source = sources.entry(koid).or_insert_with(|| Source {
-            subject: Weak::clone(&subject),
+        let source = sources.entry(id).or_insert_with(|| Source {
+            subject,
             watched: false,
         });
-        if !source.subject.ptr_eq(&subject) {
-            // It was here before, and has come back.
-            source.subject = subject;
-            source.watched = false;
-        }
         let Some(descriptor) = descriptor.filter(|_| !source.watched) else {
             return Ok(());
         };
         match self
             .epoll
-            .add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, koid))
+            .add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, id))
         {
             Ok(()) | Err(Errno::EEXIST) => source.watched = true,
             Err(errno) => return Err(Error::os("epoll_ctl", errno)),
@@ -373,9 +368,9 @@ impl Inbox for Mailbox {
         Ok(())
     }
 
-    fn forget(&self, koid: u64, descriptor: Option<BorrowedFd<'_>>) {
-        self.unwatch(koid, descriptor);
-        self.lock_sources().remove(&koid);
+    fn forget(&self, id: u64, descriptor: Option<BorrowedFd<'_>>) {
+        self.unwatch(id, descriptor);
+        self.lock_sources().remove(&id);
     }
 }
 

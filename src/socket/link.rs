@@ -13,7 +13,7 @@ use crate::error::{Error, Result, Violation};
 use crate::layout::{Header, Side};
 use crate::mem::mapped::Mapped;
 use crate::mem::{Role, Word32, waiter};
-use crate::observe::Observers;
+use crate::observe::{self, Observers};
 use crate::signals::{Disposition, Rights, Signals};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::hangup::{OnHangUp, Watch};
@@ -25,6 +25,8 @@ use crate::wait::{Deadline, Notify, Park, Wake};
 #[derive(Debug)]
 pub(crate) struct Link {
     this: Weak<Link>,
+    /// Tells it from other subjects.
+    pub(super) id: u64,
     side: Side,
     outgoing: Mapped,
     incoming: Mapped,
@@ -157,6 +159,7 @@ impl Link {
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
+            id: observe::new_id(),
             side,
             outgoing: Mapped::new(Arc::clone(&region), side),
             incoming: Mapped::new(region, side.peer()),

@@ -121,9 +121,8 @@ impl Link {
             self.rest(list);
             list.close()
         });
-        let (koid, _) = self.koids();
         for inbox in inboxes.iter().filter_map(Weak::upgrade) {
-            inbox.forget(koid, Some(self.doorbell().as_fd()));
+            inbox.forget(self.id(), Some(self.doorbell().as_fd()));
         }
     }
 }
@@ -131,17 +130,18 @@ impl Link {
 impl Link {
     /// Has a port watch the doorbell, unless that will never ring. Under the lock: whoever takes the
     /// endpoint away finds all ports that watch.
-    fn have_watched(&self, list: &List<State>, inbox: &dyn Inbox) -> Result<()> {
-        let silent = list.before().signals().contains(Signals::PEER_CLOSED) || self.peer_closed();
+    fn have_watched(&self, inbox: &dyn Inbox) -> Result<()> {
+        // Closed is what the peer says, and may take back; the hang-up is the kernel's word.
+        let silent = self.peer_closed() && self.doorbell().is_hung_up();
         let descriptor = (!silent).then(|| self.doorbell().as_fd());
         let subject: Weak<dyn Subject> = self.weak();
-        inbox.watch(self.koid(), subject, descriptor)
+        inbox.watch(self.id, subject, descriptor)
     }
 }
 
 impl Subject for Link {
-    fn koid(&self) -> u64 {
-        self.koids().0
+    fn id(&self) -> u64 {
+        self.id
     }
 
     fn signals(&self) -> Result<Signals> {
@@ -160,7 +160,7 @@ impl Subject for Link {
         self.with_observers(|list| {
             list.check_open()?;
             if let Sink::Port(registration) = &observer.sink {
-                self.have_watched(list, &*registration.inbox)?;
+                self.have_watched(&*registration.inbox)?;
                 list.remember(&registration.inbox);
             }
             // From here on nobody turns anything off without our noticing.

@@ -9,7 +9,7 @@ use super::object::{Content, Object};
 use super::status::{Result, Status};
 use super::types::*;
 use crate::error;
-use crate::observe::{Compare, List, Observer, Observers, Sink, Subject, Withdrawal};
+use crate::observe::{self, Compare, List, Observer, Observers, Sink, Subject, Withdrawal};
 use crate::signals::{Rights, Signals};
 use crate::sys::{fork, futex, koid};
 
@@ -21,6 +21,7 @@ impl Event {
     fn new() -> Self {
         Self(Arc::new_cyclic(|this: &Weak<Core>| Core {
             this: this.clone(),
+            id: observe::new_id(),
             koid: koid::new(),
             signals: AtomicU32::new(0),
             events: AtomicU32::new(0),
@@ -37,6 +38,7 @@ impl Event {
 #[derive(Debug)]
 pub(super) struct Core {
     this: Weak<Core>,
+    id: u64,
     koid: u64,
     /// Changes under the observers' lock.
     signals: AtomicU32,
@@ -61,6 +63,11 @@ impl Compare for State {
 }
 
 impl Core {
+    /// The identity of the object.
+    pub(super) fn koid(&self) -> u64 {
+        self.koid
+    }
+
     fn state(&self) -> State {
         // Acquire; pairs with the Release in `signal`: who sees a signal sees what was done
         // before it was set.
@@ -100,14 +107,14 @@ impl Core {
             list.close()
         });
         for inbox in inboxes.iter().filter_map(Weak::upgrade) {
-            inbox.forget(self.koid, None);
+            inbox.forget(self.id, None);
         }
     }
 }
 
 impl Subject for Core {
-    fn koid(&self) -> u64 {
-        self.koid
+    fn id(&self) -> u64 {
+        self.id
     }
 
     fn signals(&self) -> error::Result<Signals> {
@@ -123,9 +130,7 @@ impl Subject for Core {
         self.with_observers(|list| {
             list.check_open()?;
             if let Sink::Port(registration) = &observer.sink {
-                registration
-                    .inbox
-                    .watch(self.koid, self.this.clone(), None)?;
+                registration.inbox.watch(self.id, self.this.clone(), None)?;
                 list.remember(&registration.inbox);
             }
             list.add(observer)

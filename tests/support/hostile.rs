@@ -8,7 +8,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use zocket::protocol::{Deadline, Fence, Memory, Notify, Park, Role, Site, Wake, Word32, Word64};
+use zocket::protocol::{
+    Deadline, Fence, Memory, Notify, Park, Role, Site, Wake, Word32, Word64, waiter,
+};
 use zocket::{Error, Kind, Result};
 
 use super::heap::Heap;
@@ -179,6 +181,12 @@ pub(crate) struct World {
     loads: Cell<u32>,
     /// Most loads that a call may make.
     pub(crate) load_limit: Cell<u32>,
+    /// As many more may the current call make.
+    extra_loads: Cell<u32>,
+    /// The current call looks at positions for no end of a direction.
+    onlooker: Cell<bool>,
+    /// How often the current call told the peer to look.
+    alerts: Cell<u32>,
     /// Sleeps of the current call.
     sleeps: Cell<u32>,
     /// Wake-ups for nothing before each deadline passes.
@@ -211,6 +219,9 @@ impl World {
             attacked: RefCell::default(),
             loads: Cell::new(0),
             load_limit: Cell::new(200),
+            extra_loads: Cell::new(0),
+            onlooker: Cell::new(false),
+            alerts: Cell::new(0),
             sleeps: Cell::new(0),
             false_wakes: Cell::new(2),
             refuse_fence: Cell::new(None),
@@ -227,7 +238,17 @@ impl World {
     pub(crate) fn begin_call(&self) {
         self.loads.set(0);
         self.sleeps.set(0);
+        self.alerts.set(0);
+        self.extra_loads.set(0);
+        self.onlooker.set(false);
         self.fence_refused.set(false);
+    }
+
+    /// The call that has begun is no end's, so what it sees of the positions binds none;
+    /// and it may make so many loads more than others.
+    pub(crate) fn looks_on(&self, extra_loads: u32) {
+        self.onlooker.set(true);
+        self.extra_loads.set(extra_loads);
     }
 
     /// From here to [`attached`](Self::attached), positions are taken over.
@@ -275,7 +296,7 @@ impl World {
     fn ask(&self, target: Target, honest: u64) -> Ask {
         self.loads.set(self.loads.get() + 1);
         assert!(
-            self.loads.get() <= self.load_limit.get(),
+            self.loads.get() <= self.load_limit.get() + self.extra_loads.get(),
             "{} loads in one call, now {target:?}",
             self.loads.get()
         );
@@ -345,7 +366,8 @@ impl Memory for Hostile<'_> {
     fn load64(&self, word: Word64, site: Site) -> u64 {
         let target = (self.role, Access::Load64(word, site));
         let answer = self.world.answer(target, self.heap().get64(word));
-        if matches!(site, Site::ObserveTail | Site::ObserveHead) {
+        let position = matches!(site, Site::ObserveTail | Site::ObserveHead);
+        if position && !self.world.onlooker.get() {
             let judge = self.world.judge(self.role);
             let mut opinion = judge.get();
             opinion.saw(word, answer);
@@ -452,7 +474,12 @@ impl Memory for Hostile<'_> {
 impl Notify for Hostile<'_> {
     fn ring(&self) {}
 
-    fn alert(&self, _: u32) {}
+    /// However the waiter word changes, one call tells the peer a few times at most.
+    fn alert(&self, bits: u32) {
+        assert!(bits & waiter::EVENTS != 0, "alerted for {bits:#x}");
+        self.world.alerts.set(self.world.alerts.get() + 1);
+        assert!(self.world.alerts.get() <= 4, "alerts without end");
+    }
 }
 
 impl Park for Hostile<'_> {
