@@ -451,7 +451,7 @@ impl Link {
     /// Has the peer's observers look: here, if it is in this process.
     fn alert(&self, bits: u32) {
         match self.peer_here() {
-            Some(peer) => peer.look(),
+            Some(peer) => postponed::look(peer),
             None => {
                 if bits & waiter::EVENT != 0 {
                     // Its count is in the direction that it consumes.
@@ -467,8 +467,10 @@ impl Link {
     /// Serves the observers of this endpoint, now or when the lock that this thread holds
     /// is released.
     pub(crate) fn look(&self) {
-        if !self.is_unobserved() && !postponed::postpones(&self.this) {
-            self.look_now();
+        if !self.is_unobserved()
+            && let Some(this) = self.this.upgrade()
+        {
+            postponed::look(this);
         }
     }
 

@@ -8,34 +8,91 @@
 //! released.
 
 use std::cell::RefCell;
-use std::sync::Weak;
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
 
 use super::link::Link;
 
+/// Whom to look at after the lock.
+type Links = Vec<Arc<Link>>;
+
 thread_local! {
-    /// Present while this thread holds a lock of observers: whom to look at after that.
-    static POSTPONED: RefCell<Option<Vec<Weak<Link>>>> = const { RefCell::new(None) };
+    /// Present while this thread holds a lock of observers. Never dropped, so that it is there for an
+    /// endpoint that another thread-local variable holds until the thread ends; and always taken
+    /// out, so that nothing leaks.
+    static POSTPONED: RefCell<ManuallyDrop<Option<Links>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// Carries out `locked`, which takes and releases one lock of observers, and then what was postponed
 /// meanwhile.
 pub(super) fn after<T>(locked: impl FnOnce() -> T) -> T {
-    POSTPONED.set(Some(Vec::new()));
+    POSTPONED.with_borrow_mut(|postponed| **postponed = Some(Links::new()));
     let result = locked();
-    let links = POSTPONED.take().unwrap_or_default();
-    for link in links.iter().filter_map(Weak::upgrade) {
-        link.look_now();
-    }
+    let links = POSTPONED.with_borrow_mut(|postponed| postponed.take());
+    links.iter().flatten().for_each(|link| link.look());
     result
 }
 
-/// Whether a look at `link` has to wait; then it will be made.
-pub(super) fn postpones(link: &Weak<Link>) -> bool {
-    POSTPONED.with_borrow_mut(|postponed| match postponed {
-        None => false,
+/// Looks at an endpoint, now, or when the lock that this thread holds is released.
+///
+/// Until then it is held on to: if it is dropped elsewhere meanwhile, this is the last hold, and
+/// dropping an endpoint closes it, which takes locks and alerts the peer.
+pub(super) fn look(link: Arc<Link>) {
+    let now = POSTPONED.with_borrow_mut(|postponed| match &mut **postponed {
+        None => Some(link),
         Some(links) => {
-            links.push(Weak::clone(link));
-            true
+            links.push(link);
+            None
         }
-    })
+    });
+    if let Some(link) = now
+        && !link.is_unobserved()
+    {
+        link.look_now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::layout::Kind;
+    use crate::observe::{Observer, Sink, Subject};
+    use crate::signals::Signals;
+    use crate::{Port, Stream, Trigger};
+
+    /// The peer is dropped by another thread while its observers are about to be told.
+    #[test]
+    fn last_hold_on_a_peer_is_given_up_after_the_lock() {
+        let [a, b] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let waiter = Arc::new(crate::observe::Waiter::new(None));
+        let sink = Sink::Thread(Arc::clone(&waiter));
+        a.enroll(Observer::new(0, Signals::PEER_CLOSED, false, sink))
+            .unwrap();
+        let dropped: Weak<Link> = Arc::downgrade(&b);
+        a.with_observers(|_| look(b));
+        assert!(dropped.upgrade().is_none());
+        assert!(waiter.outcome().is_some(), "the end of the peer shows");
+    }
+
+    /// What the endpoint needs when it closes must outlive it.
+    #[test]
+    fn endpoint_in_a_thread_local_variable_closes_with_the_thread() {
+        thread_local!(static HELD: Cell<Option<Stream>> = const { Cell::new(None) });
+        let (a, b) = Stream::pair().unwrap();
+        let port = Port::new().unwrap();
+        std::thread::spawn(move || {
+            // Set first, so dropped last.
+            HELD.set(Some(b));
+            let (c, _d) = Stream::pair().unwrap();
+            port.register(&c, 1, Signals::READABLE, Trigger::Level)
+                .unwrap();
+        })
+        .join()
+        .unwrap();
+        assert!(a.signals().contains(Signals::PEER_CLOSED));
+    }
 }
