@@ -208,9 +208,13 @@ impl Link {
         self.header().capacity as u64
     }
 
-    /// The other endpoint, if it is in this process.
+    /// The other endpoint, if it is in this process. What is left of one that has moved, as long as
+    /// calls are under way, is not it.
     pub(crate) fn peer_here(&self) -> Option<Arc<Link>> {
-        self.peer.get()?.upgrade()
+        let peer = self.peer.get()?.upgrade()?;
+        // Relaxed: whoever waits at the new place said so after the journey, and we have seen
+        // that it waits. Without that, an old value leads to a look for nothing.
+        (!peer.moved.load(Ordering::Relaxed)).then_some(peer)
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -434,9 +438,18 @@ impl Link {
     /// peer gone afterwards. The peer sees it before this returns.
     pub(crate) fn close_now(&self) {
         // Relaxed: of two that close, either may be the one.
-        if !self.moved.swap(true, Ordering::Relaxed) && self.check_owner().is_ok() {
-            self.leave_observers();
-            self.close();
+        if self.moved.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        match self.check_owner() {
+            Ok(()) => {
+                self.leave_observers();
+                self.close();
+            }
+            // The parent's.
+            Err(Error::Forked) => {}
+            // Closed when the peer broke the protocol; but who waits does so to this day.
+            Err(_) => self.leave_observers(),
         }
     }
 
