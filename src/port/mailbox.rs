@@ -146,18 +146,26 @@ impl Mailbox {
             clock,
         };
         let sink = Sink::Port(registration);
-        subject.enroll(Observer::new(handle, wanted, edge, sink))
+        let result = subject.enroll(Observer::new(handle, wanted, edge, sink));
+        if result == Err(Error::PeerClosed) {
+            // Closed before that, so it will not have itself forgotten.
+            self.forget(subject.id(), subject.descriptor());
+        }
+        result
     }
 
     /// Watches the doorbell of a subject, unless that is so, or will never ring.
     fn watch(&self, subject: &Arc<dyn Subject>) -> Result<()> {
         let id = subject.id();
-        let mut sources = self.lock_sources();
-        let source = sources.entry(id).or_insert_with(|| Source {
-            subject: Arc::downgrade(subject),
-            watched: false,
-        });
-        let Some(descriptor) = subject.descriptor().filter(|_| !source.watched) else {
+        let watched = self
+            .lock_sources()
+            .entry(id)
+            .or_insert_with(|| Source {
+                subject: Arc::downgrade(subject),
+                watched: false,
+            })
+            .watched;
+        let Some(descriptor) = subject.descriptor().filter(|_| !watched) else {
             return Ok(());
         };
         // Closed is what the peer says, and may take back; the hang-up is the kernel's word. (The
@@ -165,6 +173,12 @@ impl Mailbox {
         if subject.signals()?.contains(Signals::PEER_CLOSED) && subject.acknowledge() {
             return Ok(());
         }
+        // Not held meanwhile: those were calls of the subject's, which has locks of its own.
+        let mut sources = self.lock_sources();
+        let Some(source) = sources.get_mut(&id) else {
+            // Closed since; it will not be registered either.
+            return Ok(());
+        };
         match self
             .epoll
             .add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, id))
@@ -388,4 +402,29 @@ fn timeout(deadline: Deadline) -> EpollTimeout {
         .as_millis();
     // More than that are waited for in parts.
     EpollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Violation;
+    use crate::layout::Kind;
+
+    /// A server that outlives many peers must not remember them, however they ended.
+    #[test]
+    fn endpoint_that_is_dropped_is_forgotten_even_after_a_violation() {
+        let mailbox = Mailbox::new().unwrap();
+        for violation in [None, Some(Violation::TailOutOfRange)] {
+            let [a, _b] = crate::Builder::new().links(Kind::Stream).unwrap();
+            let subject: Arc<dyn Subject> = Arc::clone(&a) as _;
+            mailbox
+                .register(&subject, 0, 1, Signals::USER_0, false, None)
+                .unwrap();
+            if let Some(violation) = violation {
+                a.disconnect(violation);
+            }
+            drop((a, subject));
+            assert!(mailbox.lock_sources().is_empty(), "{violation:?}");
+        }
+    }
 }
