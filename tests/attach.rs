@@ -880,6 +880,12 @@ fn scribble(shared: &Shared, random: &mut Random) {
             let word = shared.word64(side, Word64::Signals);
             word.fetch_xor(1 << random.below(64), SeqCst);
         }
+        // Closed is taken back more often than said, or every life would be over soon.
+        745..755 => {
+            for word in [Word32::ConsumerFlags, Word32::ProducerFlags] {
+                shared.word32(side, word).fetch_and(!flags::CLOSED, SeqCst);
+            }
+        }
         720..740 => _ = shared.word32(side, Word32::Events).fetch_add(1, SeqCst),
         _ => {
             let data = shared.data(side);

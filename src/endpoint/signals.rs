@@ -346,7 +346,7 @@ mod tests {
             ..empty()
         };
         let (disabled, enabled) = (Signals::WRITE_DISABLED, Signals::WRITABLE);
-        let last = u32::MAX & !flags::CLOSED;
+        let last = !flags::CLOSED;
         for (before, now, risen) in [
             (0, 0, Signals::empty()),
             (0, 2, disabled),
