@@ -1348,11 +1348,11 @@ fn blocked_writer_whose_futex_is_flooded_ends_at_its_deadline() {
     });
 }
 
+/// What a peer does over and over, and its name.
+type Flood<'a> = (&'static str, Box<dyn Fn() + Sync + 'a>);
+
 /// Everything that a peer can do over and over to those who wait for our signals.
-fn floods<'a>(
-    shared: &'a Shared,
-    bell: &'a OwnedFd,
-) -> [(&'static str, Box<dyn Fn() + Sync + 'a>); 8] {
+fn floods<'a>(shared: &'a Shared, bell: &'a OwnedFd) -> [Flood<'a>; 8] {
     let events = shared.word32(Side::B, Word32::Events);
     let consumer = shared.word32(Side::B, Word32::ConsumerWaiter);
     let producer = shared.word32(Side::A, Word32::ProducerWaiter);
