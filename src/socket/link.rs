@@ -12,7 +12,7 @@ use crate::endpoint::{self, Fill, events, signals};
 use crate::error::{Error, Result, Violation};
 use crate::layout::{Header, Side};
 use crate::mem::mapped::Mapped;
-use crate::mem::{Role, Word32, waiter};
+use crate::mem::{Fence, Memory, Role, Word32, waiter};
 use crate::observe::{self, Observers};
 use crate::signals::{Disposition, Rights, Signals};
 use crate::sys::doorbell::Doorbell;
@@ -480,6 +480,9 @@ impl Link {
     /// Serves the observers of this endpoint, now or when the lock that this thread holds
     /// is released.
     pub(crate) fn look(&self) {
+        // ORDERING(arm-then-check): light; pairs with the heavy fence in `events::arm`, before
+        // which an observer has said that there is one: it sees what we have changed, or we see it.
+        self.incoming.light_fence(Fence::PublishThenLook);
         if !self.is_unobserved()
             && let Some(this) = self.this.upgrade()
         {
