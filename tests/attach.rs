@@ -29,8 +29,10 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{MsgFlags, send, setsockopt, sockopt};
 use support::descriptors::{Open, Parts, Shared, envelope, post, seqpacket_pair, wake_futex};
 use zocket::protocol::{HEADER_SIZE, Header, Side, Word32, Word64, flags, waiter};
+use zocket::zx::{self, Status};
 use zocket::{
-    Builder, Datagram, Error, Kind, Packet, Port, Readiness, Signals, Stream, Trigger, Violation,
+    Builder, Datagram, Disposition, Error, Kind, Packet, Port, Readiness, Signals, Stream, Trigger,
+    Violation, WaitItem, wait_many,
 };
 
 const CAPACITY: usize = 4096;
@@ -809,17 +811,23 @@ impl Random {
 
 /// Writes one random thing into the memory: often nearly right, sometimes wild.
 fn scribble(shared: &Shared, random: &mut Random) {
-    const WORDS64: [Word64; 6] = [
+    const WORDS64: [Word64; 11] = [
         Word64::Tail,
         Word64::Head,
         Word64::ConsumerWant,
         Word64::ProducerWant,
+        Word64::ConsumerEventWant,
+        Word64::ProducerEventWant,
+        Word64::ReadThreshold,
+        Word64::WriteThreshold,
+        Word64::Signals,
         Word64::TailCursor,
         Word64::HeadCursor,
     ];
-    const WORDS32: [Word32; 5] = [
+    const WORDS32: [Word32; 6] = [
         Word32::ConsumerWaiter,
         Word32::ProducerWaiter,
+        Word32::Events,
         Word32::Writing,
         Word32::ConsumerFlags,
         Word32::ProducerFlags,
@@ -846,26 +854,39 @@ fn scribble(shared: &Shared, random: &mut Random) {
             head.fetch_add(random.below(queued.min(CAPACITY as u64) + 1), SeqCst);
         }
         400 => {
-            let word = shared.word64(side, WORDS64[random.below(6) as usize]);
+            let word = shared.word64(side, WORDS64[random.below(11) as usize]);
             word.store(random.next() >> random.below(64), SeqCst);
         }
         401..550 => {
-            let word = shared.word32(side, WORDS32[random.below(3) as usize]);
-            word.store(random.below(8) as u32, SeqCst);
+            let word = shared.word32(side, WORDS32[random.below(4) as usize]);
+            word.store(random.below(32) as u32, SeqCst);
         }
         550 => {
-            let word = shared.word32(side, WORDS32[random.below(5) as usize]);
+            let word = shared.word32(side, WORDS32[random.below(6) as usize]);
             word.store(random.next() as u32, SeqCst);
         }
         551..560 => {
-            let word = shared.word32(side, WORDS32[3 + random.below(2) as usize]);
-            word.store(random.below(2) as u32 * flags::WRITE_DISABLED, SeqCst);
+            // Disabled, enabled, and as if it had been so many times more.
+            let word = shared.word32(side, Word32::ConsumerFlags);
+            let more = (random.next() as u32) >> random.below(32);
+            word.fetch_add(more & !flags::CLOSED, SeqCst);
         }
         560..600 => {
-            let word = shared.word64(side, WORDS64[2 + random.below(2) as usize]);
+            let word = shared.word64(side, WORDS64[2 + random.below(6) as usize]);
             word.store(random.below(2 * CAPACITY as u64), SeqCst);
         }
-        600..700 => wake_futex(shared.word32(side, WORDS32[random.below(2) as usize])),
+        600..700 => wake_futex(shared.word32(side, WORDS32[random.below(3) as usize])),
+        700..720 => {
+            let word = shared.word64(side, Word64::Signals);
+            word.fetch_xor(1 << random.below(64), SeqCst);
+        }
+        // Closed is taken back more often than said, or every life would be over soon.
+        745..755 => {
+            for word in [Word32::ConsumerFlags, Word32::ProducerFlags] {
+                shared.word32(side, word).fetch_and(!flags::CLOSED, SeqCst);
+            }
+        }
+        720..740 => _ = shared.word32(side, Word32::Events).fetch_add(1, SeqCst),
         _ => {
             let data = shared.data(side);
             let at = random.below(data.len() as u64) as usize;
@@ -960,13 +981,13 @@ fn goes_on(result: Result<usize, Error>) -> bool {
 /// end of each, until both sides have done enough of it.
 fn scribbled<E: Send>(
     seed: u64,
-    pair: impl Fn() -> (E, Shared),
+    pair: impl Fn() -> (E, Shared, OwnedFd),
     call: impl Fn(&mut E, &mut Random) -> bool,
 ) {
     let mut random = Random(seed);
     let (mut lives, mut scribbles, mut calls, mut violations) = (0, 0, 0, 0);
     while scribbles < 100_000 || calls < 50_000 {
-        let (mut ours, shared) = pair();
+        let (mut ours, shared, bell) = pair();
         // So that a random place in a ring of datagrams is a possible length.
         for byte in shared.data(Side::B) {
             byte.store(2, SeqCst);
@@ -980,6 +1001,10 @@ fn scribbled<E: Send>(
                 let mut count = 0;
                 while !over.load(SeqCst) {
                     scribble(&shared, &mut random);
+                    if count % 64 == 0 {
+                        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+                        let _ = send(bell.as_raw_fd(), &[1], flags);
+                    }
                     count += 1;
                 }
                 count
@@ -1005,7 +1030,7 @@ fn stream_whose_peer_scribbles_stays_within_bounds() {
     alone(|| {
         let victim = || {
             let (a, parts) = opened();
-            (a, Shared::map(&parts))
+            (a, Shared::map(&parts), parts.bell)
         };
         scribbled(0x5EED_0001, victim, use_stream);
     });
@@ -1016,9 +1041,238 @@ fn datagrams_whose_peer_scribbles_stay_within_bounds() {
     alone(|| {
         let victim = || {
             let (a, b) = datagram_pair();
-            (a, Shared::map(&Parts::of(b)))
+            let parts = Parts::of(b);
+            (a, Shared::map(&parts), parts.bell)
         };
         scribbled(0x5EED_0002, victim, use_datagram);
+    });
+}
+
+/// An endpoint that is waited for in every way there is in Rust.
+struct Watched {
+    stream: Stream,
+    /// Another one, on which nothing happens.
+    quiet: (Stream, Stream),
+    port: Port,
+}
+
+/// Signals that an endpoint can have.
+fn possible() -> Signals {
+    Signals::all() - Signals::EVENT_SIGNALED - Signals::HANDLE_CLOSED
+}
+
+fn some_disposition(random: &mut Random) -> Disposition {
+    [
+        Disposition::Unchanged,
+        Disposition::WriteDisabled,
+        Disposition::WriteEnabled,
+    ][random.below(3) as usize]
+}
+
+fn use_signals(v: &mut Watched, random: &mut Random) -> bool {
+    let stream = &mut v.stream;
+    let mask = Signals::from_bits_retain(random.next() as u32 & random.next() as u32);
+    let user = mask & Signals::USER_ALL;
+    let soon = || Some(Instant::now() + Duration::from_micros(50));
+    let bytes = random.below(CAPACITY as u64 + 1) as usize;
+    let mut observed = Signals::empty();
+    let result = match random.below(12) {
+        0..2 => stream.wait(mask, soon()).map(|on| observed = on),
+        2..4 => {
+            let mut items = [WaitItem::new(&v.quiet.0, user), WaitItem::new(stream, mask)];
+            let result = wait_many(&mut items, soon());
+            observed = items[1].pending();
+            result
+        }
+        4..6 => {
+            let trigger = [Trigger::Level, Trigger::Edge][random.below(2) as usize];
+            v.port.register(stream, random.below(4), mask, trigger)
+        }
+        6..8 => v.port.wait(soon()).map(|packet| match packet {
+            Packet::Signals { observed: on, .. } => observed = on,
+            packet => panic!("{packet:?}"),
+        }),
+        8 => {
+            let (own, peer) = (some_disposition(random), some_disposition(random));
+            stream.set_disposition(own, peer)
+        }
+        9 => stream.signal(user, Signals::USER_ALL - user),
+        10 => stream.signal_peer(user, Signals::USER_ALL - user),
+        _ => {
+            v.port.cancel(stream, random.below(4));
+            let set = stream.set_read_threshold(bytes);
+            set.and_then(|()| stream.set_write_threshold(bytes))
+        }
+    };
+    assert!(
+        possible().contains(observed | stream.signals()),
+        "{observed:?}"
+    );
+    assert!(stream.read_threshold() <= CAPACITY && stream.write_threshold() <= CAPACITY);
+    match result {
+        Ok(()) | Err(Error::TimedOut | Error::UnreadData | Error::PeerClosed) => {}
+        Err(error) => panic!("{error:?}"),
+    }
+    // Bytes move under the eyes of those who wait.
+    random.below(4) > 0 || use_stream(stream, random)
+}
+
+#[test]
+fn stream_that_is_waited_for_while_its_peer_scribbles_stays_within_bounds() {
+    alone(|| {
+        let victim = || {
+            let (stream, parts) = opened();
+            let watched = Watched {
+                stream,
+                quiet: pair(),
+                port: Port::new().unwrap(),
+            };
+            (watched, Shared::map(&parts), parts.bell)
+        };
+        scribbled(0x5EED_0003, victim, use_signals);
+    });
+}
+
+/// A handle to an endpoint, and to a port.
+struct Handles(zx::zx_handle_t, zx::zx_handle_t);
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        zx::zx_handle_close_many(&[self.0, self.1]).unwrap();
+    }
+}
+
+/// A point in time that is near, on the clock of handles.
+fn zx_soon(after: Duration) -> zx::zx_time_t {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
+    let now = Duration::new(now.tv_sec() as u64, now.tv_nsec() as u32);
+    i64::try_from((now + after).as_nanos()).unwrap()
+}
+
+fn use_handles(v: &mut Handles, random: &mut Random) -> bool {
+    let Handles(socket, port) = *v;
+    let mut buf = [0; 700];
+    let n = random.below(700) as usize;
+    let mask = random.next() as u32 & random.next() as u32;
+    let user = mask & Signals::USER_ALL.bits();
+    let soon = zx_soon(Duration::from_micros(50));
+    let mut observed = 0;
+    let result = match random.below(12) {
+        0..2 => zx::zx_socket_read(socket, 0, &mut buf[..n]).map(|n| assert!(n <= CAPACITY)),
+        2..4 => zx::zx_socket_write(socket, 0, &buf[..n]).map(|n| assert!(n <= CAPACITY)),
+        4..6 => zx::zx_object_wait_one(socket, mask, soon, Some(&mut observed)),
+        6 => {
+            let item = |waitfor| zx::zx_wait_item_t {
+                handle: socket,
+                waitfor,
+                pending: 0,
+            };
+            zx::zx_object_wait_many(&mut [item(mask), item(user)], soon)
+        }
+        7 => zx::zx_object_wait_async(socket, port, 1, mask, (mask >> 3) & zx::ZX_WAIT_ASYNC_EDGE),
+        8 => zx::zx_port_wait(port, soon).map(drop),
+        9 => zx::zx_object_signal_peer(socket, user, !mask & Signals::USER_ALL.bits()),
+        10 => zx::zx_socket_set_disposition(
+            socket,
+            random.below(2) as u32 + 1,
+            random.below(3) as u32,
+        ),
+        _ => zx::zx_object_signal(socket, user, !mask & Signals::USER_ALL.bits()),
+    };
+    let observed = Signals::from_bits_retain(observed);
+    assert!(possible().contains(observed), "{observed:?}");
+    match result {
+        Ok(()) => true,
+        Err(Status::SHOULD_WAIT | Status::TIMED_OUT | Status::BAD_STATE) => true,
+        Err(Status::PEER_CLOSED) => random.below(8) > 0,
+        Err(status) => panic!("{status:?}"),
+    }
+}
+
+#[test]
+fn handles_whose_peer_scribbles_stay_within_bounds() {
+    alone(|| {
+        let victim = || {
+            let (a, parts) = opened();
+            let socket = zx::handle_from_fd(a.into_fd().unwrap()).unwrap();
+            let handles = Handles(socket, zx::zx_port_create(0).unwrap());
+            (handles, Shared::map(&parts), parts.bell)
+        };
+        scribbled(0x5EED_0004, victim, use_handles);
+    });
+}
+
+/// What a handle may do is what its envelope says, and no bit more; in Rust an endpoint has
+/// all rights or is not made.
+#[test]
+fn any_rights_in_an_envelope_are_granted_or_refused() {
+    alone(|| {
+        let all = zx::ZX_DEFAULT_SOCKET_RIGHTS;
+        let owned = all & !zx::ZX_RIGHT_DUPLICATE;
+        let mut random = Random(0x5EED_0005);
+        let some = (0..100).map(|_| random.next() as u32 & all).collect();
+        let single = (0..32).map(|n| 1 << n).collect();
+        let but_one = (0..32).map(|n| all & !(1 << n)).collect();
+        let beyond = (0..32).map(|n| all | 1 << n).collect();
+        let values: [Vec<u32>; 5] = [vec![0, all, u32::MAX], some, single, but_one, beyond];
+        for rights in values.concat() {
+            let (_a, mut parts) = opened();
+            parts.message[20..24].copy_from_slice(&rights.to_le_bytes());
+            let (known, enough) = (rights & !all == 0, rights & owned == owned);
+            let expected = match (known, enough) {
+                (false, _) => Some(Error::BadHeader("rights")),
+                (true, false) => Some(Error::MissingRights),
+                (true, true) => None,
+            };
+            let result = Stream::try_from(repacked(&parts));
+            match (result, expected) {
+                (Ok(_), None) => continue,
+                (Err(error), Some(expected)) => {
+                    assert_eq!(error.error(), expected, "{rights:#x}");
+                    assert!(error.into_fd().is_some(), "{rights:#x}");
+                }
+                (result, expected) => panic!("{rights:#x}: {result:?}, not {expected:?}"),
+            }
+            let handle = match zx::handle_from_fd(repacked(&parts)) {
+                Ok(handle) if known => handle,
+                Err((Status::INVALID_ARGS, Some(_))) if !known => continue,
+                result => panic!("{rights:#x}: {result:?}"),
+            };
+            let allowed = |right: u32, result: Result<(), Status>| {
+                let denied = result == Err(Status::ACCESS_DENIED);
+                assert_eq!(
+                    denied,
+                    rights & right == 0,
+                    "{rights:#x} {right:#x} {result:?}"
+                );
+            };
+            let read = zx::zx_socket_read(handle, 0, &mut [0u8; 1][..]);
+            allowed(zx::ZX_RIGHT_READ, read.map(drop));
+            let write = zx::zx_socket_write(handle, 0, &[1u8][..]);
+            allowed(zx::ZX_RIGHT_WRITE, write.map(drop));
+            let wait = zx::zx_object_wait_one(handle, 0, 0, None);
+            allowed(zx::ZX_RIGHT_WAIT, wait);
+            let signal = zx::zx_object_signal(handle, 0, 0);
+            allowed(zx::ZX_RIGHT_SIGNAL, signal);
+            let signal = zx::zx_object_signal_peer(handle, 0, 0);
+            allowed(zx::ZX_RIGHT_SIGNAL_PEER, signal);
+            let manage = zx::zx_socket_set_disposition(handle, 0, 0);
+            allowed(zx::ZX_RIGHT_MANAGE_SOCKET, manage);
+            let copy = zx::zx_handle_duplicate(handle, zx::ZX_RIGHT_SAME_RIGHTS);
+            let copied = copy.map(|copy| zx::zx_handle_close(copy).unwrap());
+            allowed(zx::ZX_RIGHT_DUPLICATE, copied);
+            match zx::handle_to_fd(handle) {
+                Ok(envelope) => {
+                    // They travel on as they are.
+                    assert_ne!(rights & zx::ZX_RIGHT_TRANSFER, 0);
+                    assert_eq!(Parts::of(envelope).message, parts.message);
+                }
+                Err(status) => {
+                    allowed(zx::ZX_RIGHT_TRANSFER, Err(status));
+                    zx::zx_handle_close(handle).unwrap();
+                }
+            }
+        }
     });
 }
 
@@ -1091,6 +1345,201 @@ fn blocked_writer_whose_futex_is_flooded_ends_at_its_deadline() {
         );
         assert_eq!((result, freed), (Err(Error::TimedOut), false));
         assert!(start.elapsed() >= TIMEOUT);
+    });
+}
+
+/// What a peer does over and over, and its name.
+type Flood<'a> = (&'static str, Box<dyn Fn() + Sync + 'a>);
+
+/// Everything that a peer can do over and over to those who wait for our signals.
+fn floods<'a>(shared: &'a Shared, bell: &'a OwnedFd) -> [Flood<'a>; 8] {
+    let events = shared.word32(Side::B, Word32::Events);
+    let consumer = shared.word32(Side::B, Word32::ConsumerWaiter);
+    let producer = shared.word32(Side::A, Word32::ProducerWaiter);
+    let signals = shared.word64(Side::B, Word64::Signals);
+    // Signals that nobody waits for, here; and traces of what is no signal.
+    let noise = 0x0055_0000_0000_00F0 | u64::from(Signals::USER_3.bits()) << 32;
+    let flags = shared.word32(Side::B, Word32::ConsumerFlags);
+    [
+        (
+            "events are counted",
+            Box::new(move || _ = events.fetch_add(1, SeqCst)),
+        ),
+        (
+            "events are counted and woken",
+            Box::new(move || {
+                events.fetch_add(1, SeqCst);
+                wake_futex(events);
+            }),
+        ),
+        ("they are woken only", Box::new(move || wake_futex(events))),
+        (
+            "their bits are taken",
+            Box::new(move || {
+                consumer.store(0, SeqCst);
+                producer.store(0, SeqCst);
+            }),
+        ),
+        (
+            "bits come and go",
+            Box::new(move || {
+                consumer.fetch_xor(u32::MAX, SeqCst);
+                producer.fetch_xor(waiter::EVENTS, SeqCst);
+            }),
+        ),
+        (
+            "traces of signals come again",
+            Box::new(move || _ = signals.fetch_or(noise, SeqCst)),
+        ),
+        (
+            "writing is disabled and enabled",
+            Box::new(move || {
+                flags.fetch_add(flags::WRITE_DISABLED, SeqCst);
+                events.fetch_add(1, SeqCst);
+            }),
+        ),
+        (
+            "the doorbell rings",
+            Box::new(move || {
+                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+                let _ = send(bell.as_raw_fd(), &[7; 512], flags);
+            }),
+        ),
+    ]
+}
+
+/// Whatever a peer does over and over, a wait for what does not come ends at its deadline.
+#[test]
+fn wait_for_signals_that_is_flooded_ends_at_its_deadline() {
+    const WANTED: Signals = Signals::USER_1;
+    alone(|| {
+        let (ours, parts) = opened();
+        let shared = Shared::map(&parts);
+        let (quiet, _quiet_peer) = pair();
+        let item = |stream| WaitItem::new(stream, WANTED);
+        for (name, flood) in floods(&shared, &parts.bell) {
+            let check = |how: &str, wait: &mut dyn FnMut(Instant) -> Result<(), Error>| {
+                let start = Instant::now();
+                let (result, freed) = flooded(&flood, || wait(start + TIMEOUT));
+                let expected = (Err(Error::TimedOut), false);
+                assert_eq!((result, freed), expected, "{how} while {name}");
+                assert!(start.elapsed() >= TIMEOUT, "{how} while {name}");
+            };
+            check("one", &mut |d| ours.wait(WANTED, Some(d)).map(drop));
+            check("two", &mut |d| {
+                wait_many(&mut [item(&ours), item(&quiet)], Some(d))
+            });
+            // So many that it polls.
+            check("many", &mut |d| {
+                let mut items: Vec<_> = (0..130).map(|_| item(&ours)).collect();
+                wait_many(&mut items, Some(d))
+            });
+            let port = Port::new().unwrap();
+            for trigger in [Trigger::Level, Trigger::Edge] {
+                port.register(&ours, 1, WANTED, trigger).unwrap();
+            }
+            check("port", &mut |d| port.wait(Some(d)).map(drop));
+        }
+    });
+}
+
+#[test]
+fn wait_through_handles_that_is_flooded_ends_at_its_deadline() {
+    alone(|| {
+        let (a, parts) = opened();
+        let shared = Shared::map(&parts);
+        let socket = zx::handle_from_fd(a.into_fd().unwrap()).unwrap();
+        let handles = Handles(socket, zx::zx_port_create(0).unwrap());
+        let Handles(socket, port) = handles;
+        let wanted = zx::ZX_USER_SIGNAL_1;
+        zx::zx_object_wait_async(socket, port, 1, wanted, 0).unwrap();
+        let item = zx::zx_wait_item_t {
+            handle: socket,
+            waitfor: wanted,
+            pending: 0,
+        };
+        for (name, flood) in floods(&shared, &parts.bell) {
+            let check = |how: &str, wait: &mut dyn FnMut(zx::zx_time_t) -> zx::Result| {
+                let start = Instant::now();
+                let deadline = zx_soon(TIMEOUT);
+                let (result, freed) = flooded(&flood, || wait(deadline));
+                let expected = (Err(Status::TIMED_OUT), false);
+                assert_eq!((result, freed), expected, "{how} while {name}");
+                assert!(start.elapsed() >= TIMEOUT, "{how} while {name}");
+            };
+            check("one", &mut |d| {
+                zx::zx_object_wait_one(socket, wanted, d, None)
+            });
+            check("many", &mut |d| {
+                zx::zx_object_wait_many(&mut [item, item], d)
+            });
+            check("port", &mut |d| zx::zx_port_wait(port, d).map(drop));
+        }
+        // Another thread closes the handle under the wait.
+        let (result, freed) = thread::scope(|scope| {
+            let closer = scope.spawn(|| {
+                thread::sleep(TIMEOUT);
+                drop(handles);
+            });
+            let never = zx::ZX_TIME_INFINITE;
+            let events = shared.word32(Side::B, Word32::Events);
+            let flood = || _ = events.fetch_add(1, SeqCst);
+            let result = flooded(flood, || {
+                zx::zx_object_wait_one(socket, wanted, never, None)
+            });
+            closer.join().unwrap();
+            result
+        });
+        assert_eq!((result, freed), (Err(Status::CANCELED), false));
+    });
+}
+
+/// A peer that says that writing is disabled and goes on for ever has a reader ask again and
+/// again; not beyond its deadline.
+#[test]
+fn reader_whose_end_never_comes_ends_at_its_deadline() {
+    alone(|| {
+        for busy in [false, true] {
+            let mut v = Victim::new();
+            v.ours.set_busy_wait(busy);
+            v.shared
+                .word32(Side::B, Word32::ConsumerFlags)
+                .store(flags::WRITE_DISABLED, SeqCst);
+            v.shared.word32(Side::B, Word32::Writing).store(1, SeqCst);
+            let start = Instant::now();
+            let result = v.ours.read_deadline(&mut [0], start + TIMEOUT);
+            assert_eq!(result, Err(Error::TimedOut), "busy: {busy}");
+            assert!(start.elapsed() >= TIMEOUT);
+            eprintln!("busy {busy}: {:?} late", start.elapsed() - TIMEOUT);
+        }
+    });
+}
+
+/// Rings out of band, with descriptors, or to no purpose: a port is told of none for ever.
+#[test]
+fn rings_of_any_kind_leave_a_port_quiet() {
+    alone(|| {
+        let (ours, parts) = opened();
+        let port = Port::new().unwrap();
+        port.register(&ours, 1, Signals::USER_0, Trigger::Level)
+            .unwrap();
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let oob = flags | MsgFlags::MSG_OOB;
+        let bell = parts.bell.as_raw_fd();
+        for ring in 0..20 {
+            let _ = match ring % 4 {
+                0 => send(bell, &[1], oob),
+                1 => send(bell, &[1; 3000], flags),
+                2 => {
+                    post(&parts.bell, &[1], &[parts.memfd.as_fd()]);
+                    Ok(1)
+                }
+                _ => send(bell, &[1, 2, 3], oob),
+            };
+            let idle = port.wait(Some(Instant::now() + Duration::from_millis(2)));
+            assert_eq!(idle, Err(Error::TimedOut));
+            assert!(!is_readable(&port), "ring {ring}");
+        }
     });
 }
 
@@ -1230,10 +1679,12 @@ fn peer_that_takes_its_closing_back_is_watched_by_a_port() {
             shared.word32(Side::B, Word32::ProducerFlags),
         ];
         let port = Port::new().unwrap();
-        bits.map(|word| word.fetch_or(flags::CLOSED, SeqCst));
+        bits.iter()
+            .for_each(|word| _ = word.fetch_or(flags::CLOSED, SeqCst));
         port.register(&ours, 1, Signals::PEER_CLOSED, Trigger::Edge)
             .unwrap();
-        bits.map(|word| word.fetch_and(!flags::CLOSED, SeqCst));
+        bits.iter()
+            .for_each(|word| _ = word.fetch_and(!flags::CLOSED, SeqCst));
         assert!(!ours.signals().contains(Signals::PEER_CLOSED));
         drop(parts);
         let packet = port.wait(Some(Instant::now() + Duration::from_secs(10)));

@@ -1470,7 +1470,7 @@ fn reader_whose_flags_flicker_loses_no_byte() {
             );
             match (flags && !calmed.get(), random(&mut state)) {
                 (true, n) if n % 4 == 0 => n >> 32,
-                (true, n) => (n >> 32) % 8 & !u64::from(flags::CLOSED),
+                (true, n) => ((n >> 32) % 8) & !u64::from(flags::CLOSED),
                 (false, _) => ask.honest,
             }
         });
@@ -1558,10 +1558,7 @@ fn count_of_dispositions_wraps_beside_the_closed_bit() {
         assert!(!enabled.signals().contains(Signals::WRITE_DISABLED));
         shut_down(&&ours, &&theirs, disabled, unchanged);
         let last = look();
-        assert_eq!(
-            ours.get32(Word32::ConsumerFlags),
-            u32::MAX & !flags::CLOSED | closed
-        );
+        assert_eq!(ours.get32(Word32::ConsumerFlags), !flags::CLOSED | closed);
         assert_eq!(last.risen_since(&enabled), Signals::WRITE_DISABLED);
         let enable = Disposition::WriteEnabled;
         set_disposition(&&ours, &&theirs, enable, unchanged).unwrap();

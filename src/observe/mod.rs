@@ -360,6 +360,11 @@ impl<S: Compare> List<S> {
         }
     }
 
+    /// Whether nobody is added any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// Nobody is added any more. Returns the ports that may watch the descriptor.
     pub(crate) fn close(&mut self) -> Vec<Weak<dyn Inbox>> {
         self.closed = true;

@@ -31,7 +31,7 @@ pub(crate) struct Waiter {
 }
 
 /// A descriptor of a thread that polls, shared by what it waits on.
-pub(super) type Bell = Arc<EventFd>;
+pub(crate) type Bell = Arc<EventFd>;
 
 /// Makes a bell.
 ///
@@ -45,7 +45,7 @@ pub(super) fn bell() -> Result<Bell> {
 
 impl Waiter {
     /// A waiter of the calling thread.
-    pub(super) fn new(bell: Option<Bell>) -> Self {
+    pub(crate) fn new(bell: Option<Bell>) -> Self {
         Self {
             outcome: OnceLock::new(),
             thread: current().id(),

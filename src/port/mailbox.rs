@@ -386,3 +386,28 @@ fn timeout(deadline: Deadline) -> EpollTimeout {
     // More than that are waited for in parts.
     EpollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Violation;
+    use crate::layout::Kind;
+
+    /// A server that outlives many peers must not remember them, however they ended.
+    #[test]
+    fn endpoint_that_is_dropped_is_forgotten_even_after_a_violation() {
+        let mailbox = Mailbox::new().unwrap();
+        for violation in [None, Some(Violation::TailOutOfRange)] {
+            let [a, _b] = crate::Builder::new().links(Kind::Stream).unwrap();
+            let subject: Arc<dyn Subject> = Arc::clone(&a) as _;
+            mailbox
+                .register(&subject, 0, 1, Signals::USER_0, false, None)
+                .unwrap();
+            if let Some(violation) = violation {
+                a.disconnect(violation);
+            }
+            drop((a, subject));
+            assert!(mailbox.lock_sources().is_empty(), "{violation:?}");
+        }
+    }
+}

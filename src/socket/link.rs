@@ -12,7 +12,7 @@ use crate::endpoint::{self, Fill, events, signals};
 use crate::error::{Error, Result, Violation};
 use crate::layout::{Header, Side};
 use crate::mem::mapped::Mapped;
-use crate::mem::{Role, Word32, waiter};
+use crate::mem::{Fence, Memory, Role, Word32, waiter};
 use crate::observe::{self, Observers};
 use crate::signals::{Disposition, Rights, Signals};
 use crate::sys::doorbell::Doorbell;
@@ -442,9 +442,18 @@ impl Link {
     /// peer gone afterwards. The peer sees it before this returns.
     pub(crate) fn close_now(&self) {
         // Relaxed: of two that close, either may be the one.
-        if !self.moved.swap(true, Ordering::Relaxed) && self.check_owner().is_ok() {
-            self.leave_observers();
-            self.close();
+        if self.moved.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        match self.check_owner() {
+            Ok(()) => {
+                self.leave_observers();
+                self.close();
+            }
+            // The parent's.
+            Err(Error::Forked) => {}
+            // Closed when the peer broke the protocol; but who waits does so to this day.
+            Err(_) => self.leave_observers(),
         }
     }
 
@@ -475,8 +484,13 @@ impl Link {
     /// Serves the observers of this endpoint, now or when the lock that this thread holds
     /// is released.
     pub(crate) fn look(&self) {
-        if !self.is_unobserved() && !postponed::postpones(&self.this) {
-            self.look_now();
+        // ORDERING(arm-then-check): light; pairs with the heavy fence in `events::arm`, before
+        // which an observer has said that there is one: it sees what we have changed, or we see it.
+        self.incoming.light_fence(Fence::PublishThenLook);
+        if !self.is_unobserved()
+            && let Some(this) = self.this.upgrade()
+        {
+            postponed::look(this);
         }
     }
 

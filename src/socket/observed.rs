@@ -74,6 +74,10 @@ impl Link {
 
     /// Serves the observers, and leaves what is announced.
     pub(crate) fn look_once(&self, list: &mut List<State>) {
+        if list.is_closed() {
+            // Nobody waits here, and the traces of an endpoint that has moved are its next owner's.
+            return;
+        }
         let now = self.state();
         signals::take_stored(self.direction(Role::Consumer), &now);
         list.look(now);
@@ -213,5 +217,61 @@ impl Subject for Link {
         if !self.is_watched() && self.peer_here().is_none() {
             self.look_for_hang_up();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::layout::Kind;
+    use crate::mem::{Memory, Site, Word64, stored};
+    use crate::observe::{Sink, Waiter};
+    use crate::socket::{Sending, envelope};
+
+    fn observer(wanted: Signals) -> (Arc<Waiter>, Observer) {
+        let waiter = Arc::new(Waiter::new(None));
+        let sink = Sink::Thread(Arc::clone(&waiter));
+        (waiter, Observer::new(0, wanted, false, sink))
+    }
+
+    /// Both ends, and what is left of the second at the place that it has moved from.
+    fn moved() -> (Arc<Link>, Arc<Link>, Arc<Link>) {
+        let [a, old] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let envelope = envelope::pack(&old, old.rights()).unwrap();
+        old.set_moved();
+        let new = envelope::claim_any(envelope).unwrap();
+        (a, old, new)
+    }
+
+    #[test]
+    fn write_alerts_the_place_that_the_peer_has_moved_to() {
+        let (a, _old, new) = moved();
+        let (_waiter, observer) = observer(Signals::READABLE);
+        new.enroll(observer).unwrap();
+        let before = new.events().load(Ordering::Relaxed);
+        let mut half = Sending::new(a).unwrap();
+        half.attempt(|writer| writer.write(b"x")).unwrap();
+        assert_ne!(new.events().load(Ordering::Relaxed), before, "not alerted");
+    }
+
+    #[test]
+    fn look_at_a_place_that_was_left_takes_no_trace() {
+        let (a, old, new) = moved();
+        let (waiter, observer) = observer(Signals::USER_0);
+        new.enroll(observer).unwrap();
+        // A pulse, of which only the trace is left.
+        a.signal_peer(Signals::empty(), Signals::USER_0).unwrap();
+        a.signal_peer(Signals::USER_0, Signals::empty()).unwrap();
+        old.look_now();
+        old.withdraw(&|_| true, Withdrawal::GaveUp);
+        let word = new
+            .direction(Role::Consumer)
+            .load64(Word64::Signals, Site::Inspect);
+        assert_ne!(word >> stored::RISEN_SHIFT, 0, "the trace is gone");
+        new.look_now();
+        assert!(waiter.outcome().is_some());
     }
 }

@@ -12,7 +12,7 @@
 
 use std::cell::RefCell;
 use std::mem::{self, ManuallyDrop};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use super::link::Link;
 
@@ -64,19 +64,53 @@ pub(super) fn look(link: Arc<Link>) {
             None
         }
     });
-    if let Some(link) = now {
-        link.look();
+    if let Some(link) = now
+        && !link.is_unobserved()
+    {
+        link.look_now();
     }
 }
 
-/// Whether a look at `link` has to wait; then it will be made.
-pub(super) fn postpones(link: &Weak<Link>) -> bool {
-    POSTPONED.with_borrow_mut(|postponed| match &mut **postponed {
-        None => false,
-        Some(links) => {
-            // One that is being dropped has no observers any more.
-            links.extend(link.upgrade());
-            true
-        }
-    })
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::layout::Kind;
+    use crate::observe::{Observer, Sink, Subject};
+    use crate::signals::Signals;
+    use crate::{Port, Stream, Trigger};
+
+    /// The peer is dropped by another thread while its observers are about to be told.
+    #[test]
+    fn last_hold_on_a_peer_is_given_up_after_the_lock() {
+        let [a, b] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let waiter = Arc::new(crate::observe::Waiter::new(None));
+        let sink = Sink::Thread(Arc::clone(&waiter));
+        a.enroll(Observer::new(0, Signals::PEER_CLOSED, false, sink))
+            .unwrap();
+        let dropped: Weak<Link> = Arc::downgrade(&b);
+        a.with_observers(|_| look(b));
+        assert!(dropped.upgrade().is_none());
+        assert!(waiter.outcome().is_some(), "the end of the peer shows");
+    }
+
+    /// What the endpoint needs when it closes must outlive it.
+    #[test]
+    fn endpoint_in_a_thread_local_variable_closes_with_the_thread() {
+        thread_local!(static HELD: Cell<Option<Stream>> = const { Cell::new(None) });
+        let (a, b) = Stream::pair().unwrap();
+        let port = Port::new().unwrap();
+        std::thread::spawn(move || {
+            // Set first, so dropped last.
+            HELD.set(Some(b));
+            let (c, _d) = Stream::pair().unwrap();
+            port.register(&c, 1, Signals::READABLE, Trigger::Level)
+                .unwrap();
+        })
+        .join()
+        .unwrap();
+        assert!(a.signals().contains(Signals::PEER_CLOSED));
+    }
 }
