@@ -60,8 +60,8 @@
 //! [`wait`](Stream::wait) and [`wait_many`] wait for any of them, a [`Port`] collects those of
 //! many endpoints. A threshold ([`set_write_threshold`](Stream::set_write_threshold)) makes a
 //! signal of an amount of bytes; [`signal_peer`](Stream::signal_peer) sets one that means
-//! what both ends agree on; [`set_disposition`](Stream::set_disposition) stops writes, and lets them go
-//! on.
+//! what both ends agree on; [`set_disposition`](Stream::set_disposition) stops writes
+//! and lets them go on.
 //!
 //! # Fork
 //!
@@ -69,8 +69,8 @@
 //! `exec`, the calls of the child's copies fail with [`Error::Forked`], and dropping them
 //! tells the peer nothing. (A reservation or chunk that was open at the fork is the
 //! parent's too; leave it alone, with `mem::forget`.) To hand an endpoint to a forked child, pack it
-//! before (`OwnedFd::from`) and claim it there. The child also holds copies of the parent's descriptors until it
-//! executes or exits, so a peer sees the parent's death only then.
+//! before (`OwnedFd::from`) and claim it there. The child also holds copies of the parent's
+//! descriptors until it executes or exits, so a peer sees the parent's death only then.
 //!
 //! # Where it comes from
 //!

@@ -150,8 +150,8 @@ fn status(end: End) -> Result {
 ///
 /// At once if it is so already, unless `options` have `ZX_WAIT_ASYNC_EDGE`: then when the next
 /// signal goes on, whichever, and one of `signals` is on at that moment.
-/// `ZX_WAIT_ASYNC_TIMESTAMP` and `ZX_WAIT_ASYNC_BOOT_TIMESTAMP` have the packet say when that was, on the
-/// monotonic or the boot clock.
+/// `ZX_WAIT_ASYNC_TIMESTAMP` and `ZX_WAIT_ASYNC_BOOT_TIMESTAMP` have the packet say when that
+/// was, on the monotonic or the boot clock.
 /// Like [`zx_object_wait_async`](https://fuchsia.dev/reference/syscalls/object_wait_async).
 ///
 /// # Errors
