@@ -54,18 +54,29 @@
 //! 1,024 that found nothing and then ever more rarely, at the latest after 65,536. Who must
 //! know sooner polls the descriptor.
 //!
+//! # Signals
+//!
+//! What is so of an endpoint at a moment are its [`Signals`]: readable, writable, closed, and more.
+//! [`wait`](Stream::wait) and [`wait_many`] wait for any of them, a [`Port`] collects those of
+//! many endpoints. A threshold ([`set_write_threshold`](Stream::set_write_threshold)) makes a
+//! signal of an amount of bytes; [`signal_peer`](Stream::signal_peer) sets one that means
+//! what both ends agree on; [`set_disposition`](Stream::set_disposition) stops writes
+//! and lets them go on.
+//!
 //! # Fork
 //!
 //! An endpoint belongs to the process that made or claimed it. After a `fork` without
 //! `exec`, the calls of the child's copies fail with [`Error::Forked`], and dropping them
 //! tells the peer nothing. (A reservation or chunk that was open at the fork is the
-//! parent's too; leave it alone, with `mem::forget`.) To hand an endpoint to a forked child, pack it before (`OwnedFd::from`) and
-//! claim it there. The child also holds copies of the parent's descriptors until it
-//! executes or exits, so a peer sees the parent's death only then.
+//! parent's too; leave it alone, with `mem::forget`.) To hand an endpoint to a forked child, pack it
+//! before (`OwnedFd::from`) and claim it there. The child also holds copies of the parent's
+//! descriptors until it executes or exits, so a peer sees the parent's death only then.
 //!
 //! # Where it comes from
 //!
-//! The behaviour is that of [Zircon sockets](https://fuchsia.dev/fuchsia-src/reference/kernel_objects/socket).
+//! The behaviour is that of
+//! [Zircon sockets](https://fuchsia.dev/fuchsia-src/reference/kernel_objects/socket); [`zx`] has
+//! Zircon's own calls, for any number of threads, and `docs/zircon.md` says what differs.
 //! The reasoning behind the implementation is in `docs/design.md`, the layout of the memory in
 //! `docs/layout.md`, every ordering in `docs/memory-model.md`.
 

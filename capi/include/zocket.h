@@ -308,7 +308,7 @@ typedef struct zx_port_packet {
     };
 } zx_port_packet_t;
 
-// The identity of an object: rising, never used again.
+// The identity of an object: rising, and for all practical purposes never used again.
 typedef uint64_t zx_koid_t;
 
 // The type of an object.
@@ -582,7 +582,7 @@ ZX_MUST_USE zx_status_t zx_event_create(uint32_t options, zx_handle_t *out);
 // Makes a port: a queue of packets.
 //
 // options: 0 or ZX_PORT_BIND_TO_INTERRUPT, which means nothing here.
-// Errors: INVALID_ARGS (options, a null or bad pointer), NO_MEMORY. Does not block.
+// Errors: INVALID_ARGS (options, a null or bad pointer), NO_MEMORY, NO_RESOURCES. Does not block.
 // https://fuchsia.dev/reference/syscalls/port_create
 ZX_MUST_USE zx_status_t zx_port_create(uint32_t options, zx_handle_t *out);
 
@@ -649,9 +649,9 @@ ZX_MUST_USE zx_status_t zocket_handle_to_fd(zx_handle_t handle, int *out_fd);
 //
 // On success fd is closed. On every error fd stays open and the caller's to close, though
 // after some there is nothing in it any more and trying again fails too.
-// Errors: INVALID_ARGS (a null or bad pointer, fd is not a descriptor or not one of those),
-// NO_MEMORY, NO_RESOURCES, and others if what came with it is not as it should be. Does not
-// block.
+// Errors: INVALID_ARGS (a null or bad pointer, fd is not a descriptor), WRONG_TYPE (not one of
+// those), NOT_FOUND (it is empty), NO_MEMORY, NO_RESOURCES, and others if what came with it is
+// not as it should be. Does not block.
 // Zircon: zx_channel_read, which moves a handle out of a message.
 ZX_MUST_USE zx_status_t zocket_handle_from_fd(int fd, zx_handle_t *out);
 

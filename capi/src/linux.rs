@@ -65,9 +65,9 @@ pub unsafe extern "C" fn zocket_handle_to_fd(
 ///
 /// On success fd is closed. On every error fd stays open and the caller's to close, though
 /// after some there is nothing in it any more and trying again fails too.
-/// Errors: INVALID_ARGS (a null or bad pointer, fd is not a descriptor or not one of those),
-/// NO_MEMORY, NO_RESOURCES, and others if what came with it is not as it should be. Does not
-/// block.
+/// Errors: INVALID_ARGS (a null or bad pointer, fd is not a descriptor), WRONG_TYPE (not one of
+/// those), NOT_FOUND (it is empty), NO_MEMORY, NO_RESOURCES, and others if what came with it is
+/// not as it should be. Does not block.
 /// Zircon: zx_channel_read, which moves a handle out of a message.
 #[must_use]
 #[unsafe(no_mangle)]

@@ -11,7 +11,7 @@ use crate::memory::{In, Out};
 /// Makes a port: a queue of packets.
 ///
 /// options: 0 or ZX_PORT_BIND_TO_INTERRUPT, which means nothing here.
-/// Errors: INVALID_ARGS (options, a null or bad pointer), NO_MEMORY. Does not block.
+/// Errors: INVALID_ARGS (options, a null or bad pointer), NO_MEMORY, NO_RESOURCES. Does not block.
 /// <https://fuchsia.dev/reference/syscalls/port_create>
 #[must_use]
 #[unsafe(no_mangle)]

@@ -8,7 +8,7 @@
 //!          want reached? -> waiter.clear(EVENT) -> events += 1; futex wake
 //! ```
 //!
-//! It is the handshake of [`wait`](crate::wait), with three differences. The futex is a count of
+//! It is the handshake of `src/wait`, with three differences. The futex is a count of
 //! its own, since what is waited for concerns both directions and so two waiter words; the
 //! number is read before anything else, so whatever happens later changes it; and whoever reads a
 //! number sees that the bits are gone of which it is the announcement, and does not take itself

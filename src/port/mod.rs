@@ -110,11 +110,27 @@ impl Port {
     ///
     /// The same endpoint may be registered many times, with any keys. Its registrations end when it
     /// is dropped, or packed for sending. While it is registered its descriptor must not be
-    /// [armed](Stream::arm_read) for another poller.
+    /// [armed](Stream::arm_read) for another poller. Does not block. Like `zx_object_wait_async`.
     ///
     /// # Errors
     /// [`Error::Os`] if the descriptor cannot be watched; [`Error::FenceRefused`];
     /// [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// use zocket::{Packet, Port, Signals, Stream, Trigger};
+    ///
+    /// let port = Port::new()?;
+    /// let (mut a, b) = Stream::pair()?;
+    /// // WRITABLE is on already. An edge fires when any signal goes on after this.
+    /// port.register(&b, 1, Signals::WRITABLE, Trigger::Edge)?;
+    /// a.try_write(b"x")?;
+    /// let Packet::Signals { observed, .. } = port.wait(None)? else {
+    ///     unreachable!("nobody queued one by hand");
+    /// };
+    /// assert_eq!(observed, Signals::READABLE | Signals::WRITABLE);
+    /// # Ok::<(), zocket::Error>(())
+    /// ```
     pub fn register(
         &self,
         endpoint: &impl Endpoint,
@@ -129,19 +145,31 @@ impl Port {
             .register(&subject, 0, key, signals, edge, clock)
     }
 
-    /// Queues a packet.
+    /// Queues a packet. Does not block. Like `zx_port_queue`.
     ///
     /// # Errors
-    /// [`Error::WouldBlock`] if 4,096 packets that were queued by hand have not been taken.
+    /// [`Error::WouldBlock`] if 4,096 packets that were queued by hand have not been taken;
+    /// [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// use zocket::{Packet, Port};
+    ///
+    /// let port = Port::new()?;
+    /// port.queue(5, [1; 32])?;
+    /// assert_eq!(port.wait(None)?, Packet::User { key: 5, payload: [1; 32] });
+    /// # Ok::<(), zocket::Error>(())
+    /// ```
     pub fn queue(&self, key: u64, payload: [u8; 32]) -> Result<()> {
         self.mailbox.queue(key, 0, payload)
     }
 
     /// Waits for a packet and takes it. `None` waits without end; a packet that is there is taken
-    /// even if the deadline has passed.
+    /// even if the deadline has passed. Deadlines are met to the millisecond, never early. Like
+    /// `zx_port_wait`.
     ///
     /// # Errors
-    /// [`Error::TimedOut`]; [`Error::Os`]; [`Error::Forked`].
+    /// [`Error::TimedOut`]; [`Error::Os`] if the system refuses to wait; [`Error::Forked`].
     pub fn wait(&self, deadline: Option<Instant>) -> Result<Packet> {
         Ok(match self.mailbox.wait(Deadline::from(deadline))? {
             Content::Signals(notice) => Packet::Signals {
@@ -155,13 +183,13 @@ impl Port {
     }
 
     /// Removes the registrations of an endpoint that have this key, and the packets that they
-    /// queued. Says whether there were any.
+    /// queued. Says whether there were any. Does not block. Like `zx_port_cancel`.
     pub fn cancel(&self, endpoint: &impl Endpoint, key: u64) -> bool {
         self.mailbox.cancel(&**endpoint.as_link(), 0, key)
     }
 
     /// Removes all registrations with this key, and all packets, those queued by hand too. Says
-    /// whether there were any.
+    /// whether there were any. Does not block. Like `zx_port_cancel_key`.
     pub fn cancel_key(&self, key: u64) -> bool {
         self.mailbox.cancel_key(key)
     }

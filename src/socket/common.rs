@@ -24,8 +24,8 @@ macro_rules! setting_calls {
             /// ends a read of the other half's with `shutdown(Shutdown::Read)`. A poller of this
             /// endpoint's own descriptor is not disturbed by its own shutdown.
             ///
-            /// To enable writing again there is [`set_disposition`](Self::set_disposition), of which this
-            /// is a part.
+            /// To enable writing again there is
+            /// [`set_disposition`](Self::set_disposition), of which this is a part.
             ///
             /// # Errors
             /// [`Error::Forked`](crate::Error::Forked).
@@ -39,7 +39,8 @@ macro_rules! setting_calls {
                 self.link().shut_down(own, peer)
             }
 
-            /// Disables or enables writing by this end (`own`) and by the peer (`peer`), both or neither.
+            /// Disables or enables writing by this end (`own`) and by the peer (`peer`), both or
+            /// neither.
             ///
             /// What was written before writing is disabled can still be read; then comes the end.
             /// Enabled again it can be only when all of that was read; enabling what was not
@@ -83,13 +84,13 @@ macro_rules! setting_calls {
                 Subject::signals(&**self.link()).unwrap_or_default()
             }
 
-            /// Waits until any of `signals` is on, or was on for a moment, and returns all signals of that
-            /// moment. `None` waits without end; with a deadline in the past this is a look that
+            /// Waits until any of `signals` is on, or was on for a moment, and returns all signals
+            /// of that moment. `None` waits without end; with a deadline in the past this is a look that
             /// may ask the kernel whether the peer lives.
             ///
             /// A signal that the peer sets and clears at once is not missed, nor is a
-            /// threshold's sleeper woken before the threshold is reached. What the other half of a split
-            /// endpoint reads or writes at the same moment may turn a signal off unseen.
+            /// threshold's sleeper woken before the threshold is reached. What the other half of a
+            /// split endpoint reads or writes at the same moment may turn a signal off unseen.
             /// Waiting for no signals waits for the deadline.
             ///
             /// Like `zx_object_wait_one`.
@@ -118,7 +119,7 @@ macro_rules! setting_calls {
             /// Clears and then sets user signals of this end. Both ends know what they mean.
             ///
             /// What was written before is there for whoever sees a signal that is set afterwards.
-            /// Like `zx_object_signal`.
+            /// Does not block. Like `zx_object_signal`.
             ///
             /// # Errors
             /// [`Error::NotUserSignals`](crate::Error::NotUserSignals) if there are others among
@@ -141,23 +142,55 @@ macro_rules! setting_calls {
 
             /// Sets how many bytes must be queued, in all, for
             /// [`READ_THRESHOLD`](Signals::READ_THRESHOLD) to be on. 0, as at first, is never.
-            /// Travels with the endpoint. Like the property `ZX_PROP_SOCKET_RX_THRESHOLD`.
+            /// Datagrams count with their payload, all together. Travels with the endpoint. Does
+            /// not block. Like the property `ZX_PROP_SOCKET_RX_THRESHOLD`.
             ///
             /// # Errors
             /// [`Error::TooLarge`](crate::Error::TooLarge) beyond the capacity;
             /// [`Error::Forked`](crate::Error::Forked).
+            ///
+            /// # Examples
+            /// ```
+            /// use zocket::{Signals, Stream};
+            ///
+            /// let (mut a, b) = Stream::pair()?;
+            /// b.set_read_threshold(4)?;
+            /// a.try_write(b"123")?;
+            /// assert!(!b.signals().contains(Signals::READ_THRESHOLD));
+            /// a.try_write(b"4")?;
+            /// assert!(b.signals().contains(Signals::READ_THRESHOLD));
+            /// # Ok::<(), zocket::Error>(())
+            /// ```
             pub fn set_read_threshold(&self, bytes: usize) -> Result<()> {
                 self.link().set_threshold(Role::Consumer, bytes as u64)
             }
 
             /// Sets how many bytes must be free, in all, for
             /// [`WRITE_THRESHOLD`](Signals::WRITE_THRESHOLD) to be on. 0, as at first, is never.
-            /// Travels with the endpoint. Like the property `ZX_PROP_SOCKET_TX_THRESHOLD`.
+            /// The way to wait until a datagram fits. Travels with the endpoint. Does not block.
+            /// Like the property `ZX_PROP_SOCKET_TX_THRESHOLD`.
             ///
             /// # Errors
             /// [`Error::TooLarge`](crate::Error::TooLarge) beyond the capacity; then
             /// [`Error::PeerClosed`](crate::Error::PeerClosed), even for 0;
             /// [`Error::Forked`](crate::Error::Forked).
+            ///
+            /// # Examples
+            /// ```
+            /// use zocket::{Datagram, Error, Signals};
+            ///
+            /// let (mut a, mut b) = Datagram::pair()?;
+            /// let message = vec![0; 200_000];
+            /// a.try_send(&message)?;
+            /// // WRITABLE says that something fits, not that this does.
+            /// assert!(a.signals().contains(Signals::WRITABLE));
+            /// assert_eq!(a.try_send(&message), Err(Error::WouldBlock));
+            /// a.set_write_threshold(message.len())?;
+            /// b.try_recv(&mut [0; 1])?;
+            /// a.wait(Signals::WRITE_THRESHOLD, None)?;
+            /// a.try_send(&message)?;
+            /// # Ok::<(), zocket::Error>(())
+            /// ```
             pub fn set_write_threshold(&self, bytes: usize) -> Result<()> {
                 self.link().set_threshold(Role::Producer, bytes as u64)
             }

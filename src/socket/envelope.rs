@@ -304,7 +304,7 @@ macro_rules! envelope_conversions {
             ///
             /// # Errors
             /// [`TransferError`] with the endpoint, unharmed: [`Error::Os`], as when there are
-            /// no descriptors left; [`Error::Forked`].
+            /// no descriptors left; [`Error::Forked`]; [`Error::Protocol`].
             pub fn into_fd(self) -> Result<OwnedFd, TransferError<Self>> {
                 match pack(self.link(), self.link().rights()) {
                     Ok(envelope) => {
@@ -354,7 +354,8 @@ macro_rules! envelope_conversions {
         /// # Errors
         /// [`ClaimError`], which says what was wrong: [`Error::NotAnEndpoint`],
         /// [`Error::AlreadyClaimed`], [`Error::WrongKind`],
-        /// [`Error::UnsupportedVersion`], [`Error::DescriptorCount`],
+        /// [`Error::MissingRights`] if it was sent with fewer than all, as through a handle
+        /// ([`zx`](crate::zx)); [`Error::UnsupportedVersion`], [`Error::DescriptorCount`],
         /// [`Error::MissingSeals`], [`Error::WrongMemorySize`], [`Error::HugePages`],
         /// [`Error::BadHeader`],
         /// [`Error::Protocol`], [`Error::FenceRefused`], [`Error::Os`]. Nothing stays

@@ -157,6 +157,18 @@ pub fn zx_handle_close_many(handles: &[zx_handle_t]) -> Result {
 /// # Errors
 /// `BAD_HANDLE`; `ACCESS_DENIED` without `DUPLICATE`; `INVALID_ARGS` if `rights` are not
 /// among those of `handle`; `NO_MEMORY` if there are too many handles.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, b) = zx_socket_create(ZX_SOCKET_STREAM)?;
+/// let reader = zx_handle_duplicate(a, ZX_RIGHT_READ)?;
+/// assert_eq!(zx_socket_write(reader, 0, b"x"), Err(Status::ACCESS_DENIED));
+/// zx_handle_close(a)?;
+/// assert_eq!(zx_socket_write(b, 0, b"x")?, 1); // `reader` still stands for it
+/// # Ok::<(), Status>(())
+/// ```
 pub fn zx_handle_duplicate(handle: zx_handle_t, rights: zx_rights_t) -> Result<zx_handle_t> {
     let (object, rights) = with(handle, |source| {
         source.check(Rights::DUPLICATE)?;

@@ -19,6 +19,19 @@ use crate::signals::Rights;
 /// In this order: `NOT_SUPPORTED` for other topics; `BAD_HANDLE`; `WRONG_TYPE`; `ACCESS_DENIED`
 /// without `INSPECT`, which the count and the socket need; `BUFFER_TOO_SMALL`, with
 /// `actual` 0 and `avail` 1; `INVALID_ARGS` if the buffer cannot be written.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, b) = zx_socket_create(ZX_SOCKET_STREAM)?;
+/// zx_socket_write(a, 0, b"hello")?;
+/// let mut record = [0; size_of::<zx_info_socket_t>()];
+/// zx_object_get_info(b, ZX_INFO_SOCKET, &mut record[..], None, None)?;
+/// let at = std::mem::offset_of!(zx_info_socket_t, rx_buf_size);
+/// assert_eq!(record[at..at + 8], 5_usize.to_ne_bytes());
+/// # Ok::<(), Status>(())
+/// ```
 pub fn zx_object_get_info(
     handle: zx_handle_t,
     topic: u32,

@@ -46,6 +46,25 @@ fn port(value: zx_handle_t, needed: Rights) -> Result<Arc<Mailbox>> {
 /// # Errors
 /// `BAD_HANDLE`; `WRONG_TYPE`; `ACCESS_DENIED` without `WRITE`; `INVALID_ARGS` without a packet;
 /// `SHOULD_WAIT` if 4,096 packets that were queued like this have not been taken.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let port = zx_port_create(0)?;
+/// let user = zx_packet_user_t { u64: [1, 2, 3, 4] };
+/// let packet = zx_port_packet_t {
+///     key: 9,
+///     r#type: ZX_PKT_TYPE_USER,
+///     status: ZX_OK,
+///     payload: zx_packet_payload_t { user },
+/// };
+/// zx_port_queue(port, &packet)?;
+/// let packet = zx_port_wait(port, 0)?;
+/// assert_eq!((packet.key, packet.bytes()[0]), (9, 1));
+/// assert_eq!(zx_port_wait(port, 0).unwrap_err(), Status::TIMED_OUT);
+/// # Ok::<(), Status>(())
+/// ```
 pub fn zx_port_queue<'a>(
     port: zx_handle_t,
     packet: impl Into<Option<&'a zx_port_packet_t>>,

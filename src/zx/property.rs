@@ -44,6 +44,20 @@ pub fn zx_object_get_property(handle: zx_handle_t, property: u32, mut value: imp
 /// # Errors
 /// As [`zx_object_get_property`], with the right `SET_PROPERTY`; then `INVALID_ARGS` beyond the
 /// capacity, and for the write threshold `PEER_CLOSED`. The old value stays then.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, b) = zx_socket_create(ZX_SOCKET_STREAM)?;
+/// zx_object_set_property(b, ZX_PROP_SOCKET_RX_THRESHOLD, &4_usize.to_ne_bytes())?;
+/// zx_socket_write(a, 0, b"123")?;
+/// let look = zx_object_wait_one(b, ZX_SOCKET_READ_THRESHOLD, 0, None);
+/// assert_eq!(look, Err(Status::TIMED_OUT));
+/// zx_socket_write(a, 0, b"4")?;
+/// zx_object_wait_one(b, ZX_SOCKET_READ_THRESHOLD, 0, None)?;
+/// # Ok::<(), Status>(())
+/// ```
 pub fn zx_object_set_property(handle: zx_handle_t, property: u32, value: impl Source) -> Result {
     if value.is_null() {
         return Err(Status::INVALID_ARGS);

@@ -44,6 +44,19 @@ pub fn zx_object_signal(
 /// # Errors
 /// `BAD_HANDLE`; `ACCESS_DENIED` without `SIGNAL_PEER`; `NOT_SUPPORTED` if the object has no
 /// peer; `INVALID_ARGS` if other signals are in either mask; `PEER_CLOSED`.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, b) = zx_socket_create(ZX_SOCKET_STREAM)?;
+/// zx_object_signal_peer(a, 0, ZX_USER_SIGNAL_3)?;
+/// zx_object_wait_one(b, ZX_USER_SIGNAL_3, 0, None)?;
+/// zx_object_signal(b, ZX_USER_SIGNAL_3, 0)?; // cleared
+/// let look = zx_object_wait_one(b, ZX_USER_SIGNAL_3, 0, None);
+/// assert_eq!(look, Err(Status::TIMED_OUT));
+/// # Ok::<(), Status>(())
+/// ```
 pub fn zx_object_signal_peer(
     handle: zx_handle_t,
     clear_mask: zx_signals_t,

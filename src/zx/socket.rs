@@ -298,6 +298,16 @@ pub(super) fn adopt(link: Arc<Link>) -> Result<zx_handle_t> {
 /// `BAD_STATE` if writing is disabled; `INVALID_ARGS` beyond 32 bits; `SHOULD_WAIT` if the
 /// direction is full; `OUT_OF_RANGE` for a datagram larger than the capacity; `SHOULD_WAIT` for
 /// one that does not fit now; `INVALID_ARGS` if the buffer cannot be read.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, _b) = zx_socket_create(ZX_SOCKET_STREAM)?;
+/// assert_eq!(zx_socket_write(a, 0, &[7; 1 << 20])?, 256 << 10); // what there is space for
+/// assert_eq!(zx_socket_write(a, 0, b"more"), Err(Status::SHOULD_WAIT));
+/// # Ok::<(), Status>(())
+/// ```
 #[inline]
 pub fn zx_socket_write(handle: zx_handle_t, options: u32, buffer: impl Source) -> Result<usize> {
     if is_null_buffer(buffer.is_null(), buffer.len()) || options != 0 {
@@ -318,6 +328,20 @@ pub fn zx_socket_write(handle: zx_handle_t, options: u32, buffer: impl Source) -
 /// bits; with nothing queued `PEER_CLOSED`, `BAD_STATE` if the peer's writing is
 /// disabled, `SHOULD_WAIT`; `INVALID_ARGS` if the buffer cannot be written: of a stream
 /// nothing is taken then, a datagram is lost.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, b) = zx_socket_create(ZX_SOCKET_DATAGRAM)?;
+/// zx_socket_write(a, 0, b"message")?;
+/// let mut buf = [0; 4];
+/// assert_eq!(zx_socket_read(b, ZX_SOCKET_PEEK, &mut buf)?, 4);
+/// assert_eq!(zx_socket_read(b, 0, &mut buf)?, 4);
+/// assert_eq!(&buf, b"mess"); // the rest is lost
+/// assert_eq!(zx_socket_read(b, 0, &mut buf), Err(Status::SHOULD_WAIT));
+/// # Ok::<(), Status>(())
+/// ```
 #[inline]
 pub fn zx_socket_read(handle: zx_handle_t, options: u32, mut buffer: impl Sink) -> Result<usize> {
     if is_null_buffer(buffer.is_null(), buffer.len()) || options & !ZX_SOCKET_PEEK != 0 {
@@ -348,6 +372,18 @@ fn disposition(value: u32) -> Result<Disposition> {
 /// `INVALID_ARGS` for other values; `BAD_HANDLE`; `WRONG_TYPE`; `ACCESS_DENIED` without
 /// `MANAGE_SOCKET`; `BAD_STATE` if writing that was disabled should be enabled before
 /// everything was read that was written before.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, b) = zx_socket_create(ZX_SOCKET_STREAM)?;
+/// zx_socket_set_disposition(a, ZX_SOCKET_DISPOSITION_WRITE_DISABLED, 0)?;
+/// assert_eq!(zx_socket_write(a, 0, b"x"), Err(Status::BAD_STATE));
+/// assert_eq!(zx_socket_read(b, 0, &mut [0; 8]), Err(Status::BAD_STATE));
+/// assert_eq!(zx_socket_write(b, 0, b"the other direction goes on")?, 27);
+/// # Ok::<(), Status>(())
+/// ```
 pub fn zx_socket_set_disposition(
     handle: zx_handle_t,
     disposition: u32,

@@ -22,6 +22,18 @@ use crate::socket::envelope;
 /// other handles to the endpoint, which lives in one process; `PEER_CLOSED` if the peer
 /// broke the protocol; `NO_RESOURCES` without descriptors. The handle stays valid, unless another
 /// thread was duplicating it.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, b) = zx_socket_create(ZX_SOCKET_STREAM)?;
+/// let fd = handle_to_fd(b)?; // send it, or have a child inherit it
+/// zx_socket_write(a, 0, b"hello")?;
+/// let b = handle_from_fd(fd).map_err(|(status, _)| status)?; // there
+/// assert_eq!(zx_socket_read(b, 0, &mut [0; 8])?, 5);
+/// # Ok::<(), Status>(())
+/// ```
 pub fn handle_to_fd(handle: zx_handle_t) -> Result<OwnedFd> {
     let (object, rights) = handle::with(handle, |handle| {
         handle.object.socket()?;

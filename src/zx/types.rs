@@ -16,7 +16,7 @@ pub type zx_signals_t = u32;
 pub type zx_rights_t = u32;
 /// The type of an object.
 pub type zx_obj_type_t = u32;
-/// The identity of an object: rising, never used again.
+/// The identity of an object: rising, and for all practical purposes never used again.
 pub type zx_koid_t = u64;
 /// Nanoseconds on the monotonic clock.
 pub type zx_time_t = i64;

@@ -23,6 +23,23 @@ use crate::sys::deadline::Deadline;
 /// `BAD_HANDLE`; `ACCESS_DENIED` without `WAIT`; `NOT_SUPPORTED` for a port, or if the system refuses
 /// what a sleep needs; `TIMED_OUT`; `CANCELED` if the handle was closed, with
 /// `ZX_SIGNAL_HANDLE_CLOSED` among the signals.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, b) = zx_socket_create(ZX_SOCKET_STREAM)?;
+/// let writer = std::thread::spawn(move || zx_socket_write(a, 0, b"x"));
+/// let mut observed = 0;
+/// zx_object_wait_one(b, ZX_SOCKET_READABLE, ZX_TIME_INFINITE, Some(&mut observed))?;
+/// assert_eq!(observed, ZX_SOCKET_READABLE | ZX_SOCKET_WRITABLE);
+///
+/// // A look at all signals: no signal is wanted, and the deadline is past.
+/// let look = zx_object_wait_one(a, 0, 0, Some(&mut observed));
+/// assert_eq!((look, observed), (Err(Status::TIMED_OUT), ZX_SOCKET_WRITABLE));
+/// # writer.join().unwrap()?;
+/// # Ok::<(), Status>(())
+/// ```
 pub fn zx_object_wait_one(
     handle: zx_handle_t,
     signals: zx_signals_t,
@@ -64,6 +81,20 @@ pub fn zx_object_wait_one(
 /// # Errors
 /// `OUT_OF_RANGE` for more items; then, of the first item to which this applies, as
 /// [`zx_object_wait_one`], with nothing written; `TIMED_OUT`; `CANCELED` if a handle was closed.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, b) = zx_socket_create(ZX_SOCKET_STREAM)?;
+/// zx_handle_close(b)?;
+/// let event = zx_event_create(0)?;
+/// let item = |handle, waitfor| zx_wait_item_t { handle, waitfor, pending: 0 };
+/// let mut items = [item(event, ZX_EVENT_SIGNALED), item(a, ZX_SOCKET_PEER_CLOSED)];
+/// zx_object_wait_many(&mut items, ZX_TIME_INFINITE)?;
+/// assert_eq!([items[0].pending, items[1].pending], [0, ZX_SOCKET_PEER_CLOSED]);
+/// # Ok::<(), Status>(())
+/// ```
 pub fn zx_object_wait_many(items: &mut [zx_wait_item_t], deadline: zx_time_t) -> Result {
     if items.len() > ZX_WAIT_MANY_MAX_ITEMS {
         return Err(Status::OUT_OF_RANGE);
@@ -119,15 +150,29 @@ fn status(end: End) -> Result {
 ///
 /// At once if it is so already, unless `options` have `ZX_WAIT_ASYNC_EDGE`: then when the next
 /// signal goes on, whichever, and one of `signals` is on at that moment.
-/// `ZX_WAIT_ASYNC_TIMESTAMP` and `ZX_WAIT_ASYNC_BOOT_TIMESTAMP` have the packet say when that was, on the
-/// monotonic or the boot clock.
+/// `ZX_WAIT_ASYNC_TIMESTAMP` and `ZX_WAIT_ASYNC_BOOT_TIMESTAMP` have the packet say when that
+/// was, on the monotonic or the boot clock.
 /// Like [`zx_object_wait_async`](https://fuchsia.dev/reference/syscalls/object_wait_async).
 ///
 /// # Errors
 /// In this order: `INVALID_ARGS` for other options, or both timestamps; of the port `BAD_HANDLE`,
 /// `WRONG_TYPE`, `ACCESS_DENIED` without `WRITE`; of the handle `BAD_HANDLE`,
-/// `ACCESS_DENIED` without `WAIT`, `NOT_SUPPORTED` if it is a port; `NO_RESOURCES` if
-/// no more can be watched.
+/// `ACCESS_DENIED` without `WAIT`, `NOT_SUPPORTED` if it is a port; `NO_MEMORY` if the system
+/// lets no more be watched.
+///
+/// # Examples
+/// ```
+/// use zocket::zx::*;
+///
+/// let (a, b) = zx_socket_create(ZX_SOCKET_STREAM)?;
+/// let port = zx_port_create(0)?;
+/// zx_object_wait_async(b, port, 7, ZX_SOCKET_READABLE, ZX_WAIT_ASYNC_ONCE)?;
+/// zx_socket_write(a, 0, b"x")?;
+/// let packet = zx_port_wait(port, ZX_TIME_INFINITE)?;
+/// assert_eq!((packet.key, packet.r#type), (7, ZX_PKT_TYPE_SIGNAL_ONE));
+/// assert_eq!(packet.signal().observed, ZX_SOCKET_READABLE | ZX_SOCKET_WRITABLE);
+/// # Ok::<(), Status>(())
+/// ```
 pub fn zx_object_wait_async(
     handle: zx_handle_t,
     port: zx_handle_t,
