@@ -26,19 +26,17 @@ pub fn set_disposition<M: Notify>(
     own: Disposition,
     peer: Disposition,
 ) -> Result<()> {
-    let orphaned = signals::peer_is_closed(outgoing, incoming);
-    let refused = (!orphaned && own == Disposition::WriteEnabled && has_remains(outgoing))
-        || (peer == Disposition::WriteEnabled && has_remains(incoming));
-    if refused {
-        return Err(Error::UnreadData);
-    }
     // Nobody is left whose writes could be let in.
-    let peer = if orphaned {
+    let peer = if signals::peer_is_closed(outgoing, incoming) {
         Disposition::Unchanged
     } else {
         peer
     };
-    carry_out(outgoing, incoming, own, peer);
+    carry_out(
+        outgoing,
+        incoming,
+        [plan(outgoing, own)?, plan(incoming, peer)?],
+    );
     Ok(())
 }
 
@@ -46,27 +44,98 @@ pub fn set_disposition<M: Notify>(
 /// a peer that is closed: this end shows that too.
 pub fn shut_down<M: Notify>(outgoing: &M, incoming: &M, own: Disposition, peer: Disposition) {
     debug_assert!(![own, peer].contains(&Disposition::WriteEnabled));
-    carry_out(outgoing, incoming, own, peer);
+    let plans = [own, peer].map(|disposition| match disposition {
+        Disposition::WriteDisabled => Plan::Disable,
+        _ => Plan::Nothing(disposition),
+    });
+    carry_out(outgoing, incoming, plans);
 }
 
-fn carry_out<M: Notify>(outgoing: &M, incoming: &M, own: Disposition, peer: Disposition) {
-    let halves = [
+/// What is to be done to one direction, after a look that could refuse it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plan {
+    /// It is so already, or shall stay as it is.
+    Nothing(Disposition),
+    Disable,
+    /// Of the disposition that was found, by its flags. If somebody changes it before us, that
+    /// comes after us.
+    Enable(u32),
+}
+
+/// Looks whether a direction's writes may be set to this.
+fn plan<M: Memory>(mem: &M, disposition: Disposition) -> Result<Plan> {
+    // ORDERING: Relaxed; a change at the same moment comes before or after, as it likes.
+    let flags = mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled);
+    let is_disabled = flags & flags::WRITE_DISABLED != 0;
+    match disposition {
+        Disposition::WriteDisabled => Ok(Plan::Disable),
+        Disposition::WriteEnabled if is_disabled && signals::queued(mem) > 0 => {
+            Err(Error::UnreadData)
+        }
+        Disposition::WriteEnabled if is_disabled => Ok(Plan::Enable(flags)),
+        Disposition::WriteEnabled | Disposition::Unchanged => Ok(Plan::Nothing(disposition)),
+    }
+}
+
+impl Plan {
+    fn carry_out<M: Memory>(self, mem: &M) {
+        match self {
+            Self::Nothing(_) => {}
+            Self::Disable => change(mem, |flags| flags & flags::WRITE_DISABLED == 0),
+            Self::Enable(found) => change(mem, |flags| {
+                flags & !flags::CLOSED == found & !flags::CLOSED
+            }),
+        }
+    }
+
+    /// What was asked for.
+    fn disposition(self) -> Disposition {
+        match self {
+            Self::Nothing(disposition) => disposition,
+            Self::Disable => Disposition::WriteDisabled,
+            Self::Enable(_) => Disposition::WriteEnabled,
+        }
+    }
+}
+
+/// Counts on from enabled to disabled or back, while `is_due` says of the flags that it is
+/// to be done.
+fn change<M: Memory>(mem: &M, is_due: impl Fn(u32) -> bool) {
+    for _ in 0..ATTEMPTS {
+        // ORDERING: Relaxed; the consumer's fence and the mark decide, see the module.
+        let flags = mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled);
+        if !is_due(flags) {
+            return;
+        }
+        let next = flags.wrapping_add(flags::WRITE_DISABLED);
+        let site = Site::SetDisposition;
+        if mem
+            .exchange32(Word32::ConsumerFlags, flags, next, site)
+            .is_ok()
+        {
+            return;
+        }
+    }
+}
+
+fn carry_out<M: Notify>(outgoing: &M, incoming: &M, [own, peer]: [Plan; 2]) {
+    // Both are set before anybody is told of either.
+    own.carry_out(outgoing);
+    peer.carry_out(incoming);
+    if signals::peer_is_closed(outgoing, incoming) {
+        show_writable(incoming, own.disposition());
+    }
+    for (mem, caller, plan) in [
         (outgoing, Role::Producer, own),
         (incoming, Role::Consumer, peer),
-    ];
-    // Both are set before anybody is told of either.
-    for (mem, _, disposition) in halves {
-        set_disabled(mem, disposition);
-    }
-    if signals::peer_is_closed(outgoing, incoming) {
-        show_writable(incoming, own);
-    }
-    for (mem, caller, disposition) in halves {
-        if disposition == Disposition::WriteDisabled {
+    ] {
+        if plan == Plan::Disable {
             wake_both(mem, caller);
         }
     }
-    let enables = [own, peer].contains(&Disposition::WriteEnabled);
+    let enables = [own, peer]
+        .map(Plan::disposition)
+        .contains(&Disposition::WriteEnabled);
     if !enables || outgoing.performs(Step::WakeAfterEnable) {
         events::alert_peer(outgoing);
     }
@@ -75,15 +144,8 @@ fn carry_out<M: Notify>(outgoing: &M, incoming: &M, own: Disposition, peer: Disp
 /// Disables writing in one direction and wakes those who wait for bytes at both its
 /// ends. `caller` is the end that the caller holds.
 pub fn disable<M: Notify>(mem: &M, caller: Role) {
-    set_disabled(mem, Disposition::WriteDisabled);
+    Plan::Disable.carry_out(mem);
     wake_both(mem, caller);
-}
-
-/// Whether writing is disabled and what was written before is not read yet.
-fn has_remains<M: Memory>(mem: &M) -> bool {
-    // ORDERING: Relaxed; a change at the same moment comes before or after, as it likes.
-    let flags = mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled);
-    flags & flags::WRITE_DISABLED != 0 && signals::queued(mem) > 0
 }
 
 /// Wakes those who wait for bytes, as there will be no more of them or nobody to take them.
@@ -99,30 +161,6 @@ fn wake_both<M: Notify>(mem: &M, caller: Role) {
     }
     if wait::is_awaited(mem, caller) {
         wait::wake_own(mem, caller);
-    }
-}
-
-/// Counts on from enabled to disabled or back, unless it is so already.
-fn set_disabled<M: Memory>(mem: &M, disposition: Disposition) {
-    let disable = match disposition {
-        Disposition::Unchanged => return,
-        Disposition::WriteDisabled => true,
-        Disposition::WriteEnabled => false,
-    };
-    for _ in 0..ATTEMPTS {
-        // ORDERING: Relaxed; the consumer's fence and the mark decide, see the module.
-        let flags = mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled);
-        if (flags & flags::WRITE_DISABLED != 0) == disable {
-            return;
-        }
-        let next = flags.wrapping_add(flags::WRITE_DISABLED);
-        let site = Site::SetDisposition;
-        if mem
-            .exchange32(Word32::ConsumerFlags, flags, next, site)
-            .is_ok()
-        {
-            return;
-        }
     }
 }
 

@@ -266,6 +266,9 @@ impl Mailbox {
     /// Removes registrations of one subject, made with this handle and key, and what they
     /// queued; says whether there were any.
     pub(crate) fn cancel(&self, subject: &dyn Subject, handle: u32, key: u64) -> bool {
+        if self.check_owner().is_err() {
+            return false;
+        }
         let source = subject.id();
         let registered = self.withdraw(subject, |observer, registration| {
             observer.handle == handle && registration.key == key
@@ -279,6 +282,9 @@ impl Mailbox {
 
     /// Removes everything with this key; says whether there was anything.
     pub(crate) fn cancel_key(&self, key: u64) -> bool {
+        if self.check_owner().is_err() {
+            return false;
+        }
         let registered = self.subjects().iter().fold(false, |found, subject| {
             found | self.withdraw(&**subject, |_, registration| registration.key == key)
         });

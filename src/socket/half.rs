@@ -203,7 +203,8 @@ impl<E: End> Half<E> {
                 list.look(E::with_amount(*list.before(), there));
                 list.note(E::with_amount(*list.before(), there - moved));
             }
-            link.look_and_arm(list);
+            // Observers have been told if they cannot be told of what is to come; the call was made.
+            let _ = link.look_and_arm(list);
             result
         });
         result.or_else(|error| self.attempt_again(error, call))

@@ -46,16 +46,21 @@ impl Link {
 
     /// Serves the observers. Not while this thread holds a lock of observers.
     pub(crate) fn look_now(&self) {
-        self.with_observers(|list| self.look_and_arm(list));
+        // Who cannot be told of what is to come has been told that.
+        let _ = self.with_observers(|list| self.look_and_arm(list));
     }
 
     /// Serves the observers, and has the peer announce what those want that stay.
-    pub(crate) fn look_and_arm(&self, list: &mut List<State>) {
+    ///
+    /// # Errors
+    /// If the system refuses the fence; threads are told, and are no observers any more.
+    pub(crate) fn look_and_arm(&self, list: &mut List<State>) -> Result<()> {
         self.look_once(list);
         for attempt in 1..=MOST_ARMINGS {
             let interest = self.interest(list, attempt == MOST_ARMINGS);
             if interest.how == 0 {
-                return self.rest(list);
+                self.rest(list);
+                return Ok(());
             }
             if interest == list.armed && self.is_armed(interest) {
                 break;
@@ -63,13 +68,14 @@ impl Link {
             let (outgoing, incoming) = (self.belled(Role::Producer), self.belled(Role::Consumer));
             if let Err(error) = events::arm(&outgoing, &incoming, interest) {
                 list.fail(error);
-                return;
+                return Err(error);
             }
             list.armed = interest;
             self.look_once(list);
         }
         let incoming = self.belled(Role::Consumer);
         events::before_sleep(&incoming, list.armed, list.before(), self.capacity());
+        Ok(())
     }
 
     /// Serves the observers, and leaves what is announced.
@@ -174,13 +180,23 @@ impl Subject for Link {
                 list.note(self.state());
             }
             self.look_once(list);
-            let added = list.add(observer);
-            self.look_and_arm(list);
-            added
+            let id = observer.id;
+            list.add(observer)?;
+            let armed = self.look_and_arm(list);
+            if armed.is_err() {
+                // Nobody would be told of what is to come.
+                let own = |observer: &Observer| observer.id == id;
+                list.withdraw(&own, Withdrawal::GaveUp, Signals::empty());
+            }
+            armed
         })
     }
 
     fn withdraw(&self, which: &dyn Fn(&Observer) -> bool, why: Withdrawal) -> usize {
+        if self.check_forked().is_err() {
+            // They are the parent's, and so is what they have announced.
+            return 0;
+        }
         self.with_observers(|list| {
             if list.check_open().is_err() {
                 // They are gone already, and what is looked at here is seen by no other owner.
@@ -190,7 +206,8 @@ impl Subject for Link {
             self.look_once(list);
             let now = list.before().signals();
             let count = list.withdraw(which, why, now);
-            self.look_and_arm(list);
+            // Those who stay have been told if they cannot be told of what is to come.
+            let _ = self.look_and_arm(list);
             count
         })
     }
