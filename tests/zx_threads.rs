@@ -350,6 +350,13 @@ fn wait_one(handle: zx_handle_t, signals: zx_signals_t) -> Result<zx_signals_t> 
     result.map(|()| observed)
 }
 
+/// Returns once nothing of `signals` is on: the other thread has taken what the last turn brought.
+fn until_taken(handle: zx_handle_t, signals: zx_signals_t) {
+    while zx_object_wait_one(handle, signals, 0, None).is_ok() {
+        thread::yield_now();
+    }
+}
+
 fn wait_many(handles: [zx_handle_t; 2], signals: zx_signals_t) -> Result<zx_signals_t> {
     let mut items = handles.map(|handle| item(handle, signals));
     zx_object_wait_many(&mut items, ZX_TIME_INFINITE)?;
@@ -411,9 +418,15 @@ fn data_that_another_thread_takes_at_once_is_not_missed() {
             let write = || {
                 zx_socket_write(a, 0, b"gone").unwrap();
             };
-            let wait = || wait_one(b, ZX_SOCKET_READABLE);
+            let wait = || {
+                until_taken(b, ZX_SOCKET_READABLE);
+                wait_one(b, ZX_SOCKET_READABLE)
+            };
             never_missed(1000, manner::FUTEX, wait, ZX_SOCKET_READABLE, write);
-            let wait = || wait_many([a, b], ZX_SOCKET_READABLE);
+            let wait = || {
+                until_taken(b, ZX_SOCKET_READABLE);
+                wait_many([a, b], ZX_SOCKET_READABLE)
+            };
             never_missed(1000, manner::FUTEXES, wait, ZX_SOCKET_READABLE, write);
             over.store(true, Ordering::Relaxed);
         });
@@ -443,7 +456,10 @@ fn space_that_another_thread_takes_at_once_is_not_missed() {
             let read = || {
                 zx_socket_read(b, 0, &mut [0; 8]).unwrap();
             };
-            let wait = || wait_one(a, ZX_SOCKET_WRITABLE);
+            let wait = || {
+                until_taken(a, ZX_SOCKET_WRITABLE);
+                wait_one(a, ZX_SOCKET_WRITABLE)
+            };
             never_missed(1000, manner::FUTEX, wait, ZX_SOCKET_WRITABLE, read);
             over.store(true, Ordering::Relaxed);
         });
