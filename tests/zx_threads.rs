@@ -203,64 +203,89 @@ fn last_close_cancels_own_waits_and_wakes_the_peer() {
     });
 }
 
-/// Whether the wait comes first or the close, the wait ends; of both kinds and of events.
+/// Brings two threads together without putting either to sleep.
+#[derive(Default)]
+struct Meeting {
+    arrived: AtomicU32,
+}
+
+impl Meeting {
+    /// Returns in the `turn`th turn, from 1 on, once both have called it.
+    fn meet(&self, turn: u32) {
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+        while self.arrived.load(Ordering::Acquire) < 2 * turn {
+            thread::yield_now();
+        }
+    }
+}
+
+/// What is waited on when its handle is closed.
+#[derive(Clone, Copy, Debug)]
+enum Closed {
+    LastOfEvent,
+    LastOfSocket,
+    OneOfSeveral,
+}
+
+/// Whether the wait comes first or the close, the wait ends.
+fn wait_races_with_close(closed: Closed, many: bool) {
+    const ROUNDS: u32 = 4000;
+    let (begin, end) = (Meeting::default(), Meeting::default());
+    let handle = AtomicU32::new(0);
+    let mut rng = Rng::for_test("close_race");
+    let waits = || {
+        let handle = handle.load(Ordering::Relaxed);
+        if !many {
+            return wait(handle, ZX_USER_SIGNAL_0);
+        }
+        let mut items = [item(handle, 0), item(handle, ZX_USER_SIGNAL_0)];
+        let result = zx_object_wait_many(&mut items, ZX_TIME_INFINITE);
+        (result, items[1].pending)
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 1..=ROUNDS {
+                begin.meet(turn);
+                match waits() {
+                    (Err(Status::BAD_HANDLE), observed) => assert_eq!(observed, 0),
+                    (Err(Status::CANCELED), observed) => {
+                        assert_ne!(observed & ZX_SIGNAL_HANDLE_CLOSED, 0);
+                    }
+                    other => panic!("{other:?}"),
+                }
+                end.meet(turn);
+            }
+        });
+        let (a, b) = pair();
+        for turn in 1..=ROUNDS {
+            let (doomed, peer) = match closed {
+                Closed::LastOfEvent => (zx_event_create(0).unwrap(), ZX_HANDLE_INVALID),
+                Closed::LastOfSocket => pair(),
+                Closed::OneOfSeveral => (duplicate(b), ZX_HANDLE_INVALID),
+            };
+            handle.store(doomed, Ordering::Relaxed);
+            begin.meet(turn);
+            rng.spin(60);
+            close([doomed]);
+            end.meet(turn);
+            close([peer]);
+        }
+        close([a, b]);
+    });
+}
+
 #[test]
 fn wait_that_races_with_the_close_of_its_handle_ends() {
-    const ROUNDS: usize = 3000;
     alone(|| {
         leaves_nothing(|| {
-            let barrier = Barrier::new(2);
-            let handle = AtomicU32::new(0);
-            let mut rng = Rng::for_test("close_race");
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    for round in 0..ROUNDS {
-                        barrier.wait();
-                        let handle = handle.load(Ordering::Relaxed);
-                        let mut observed = 0;
-                        let result = match round % 2 {
-                            0 => {
-                                let (result, found) = wait(handle, ZX_USER_SIGNAL_0);
-                                observed = found;
-                                result
-                            }
-                            _ => {
-                                let mut items = [item(handle, 0), item(handle, ZX_USER_SIGNAL_0)];
-                                let result = zx_object_wait_many(&mut items, ZX_TIME_INFINITE);
-                                observed |= items[1].pending;
-                                result
-                            }
-                        };
-                        match result {
-                            Err(Status::BAD_HANDLE) => assert_eq!(observed, 0),
-                            Err(Status::CANCELED) => {
-                                assert_ne!(observed & ZX_SIGNAL_HANDLE_CLOSED, 0);
-                            }
-                            other => panic!("{other:?}"),
-                        }
-                        barrier.wait();
-                    }
-                });
-                for round in 0..ROUNDS {
-                    let (a, b) = match round % 3 {
-                        0 => (ZX_HANDLE_INVALID, zx_event_create(0).unwrap()),
-                        1 => pair(),
-                        // Not the last handle of the object.
-                        _ => {
-                            let (a, b) = pair();
-                            let same = duplicate(b);
-                            close([a]);
-                            (same, b)
-                        }
-                    };
-                    handle.store(b, Ordering::Relaxed);
-                    barrier.wait();
-                    rng.spin(3000);
-                    close([b]);
-                    barrier.wait();
-                    close([a]);
-                }
-            });
+            for closed in [
+                Closed::LastOfEvent,
+                Closed::LastOfSocket,
+                Closed::OneOfSeveral,
+            ] {
+                wait_races_with_close(closed, false);
+                wait_races_with_close(closed, true);
+            }
         });
     });
 }
