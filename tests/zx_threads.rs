@@ -447,16 +447,16 @@ fn data_that_another_thread_takes_at_once_is_not_missed() {
                 until_taken(b, ZX_SOCKET_READABLE);
                 wait_one(b, ZX_SOCKET_READABLE)
             };
-            never_missed(1000, manner::FUTEX, wait, ZX_SOCKET_READABLE, write);
+            never_missed(300, manner::FUTEX, wait, ZX_SOCKET_READABLE, write);
             let wait = || {
                 until_taken(b, ZX_SOCKET_READABLE);
                 wait_many([a, b], ZX_SOCKET_READABLE)
             };
-            never_missed(1000, manner::FUTEXES, wait, ZX_SOCKET_READABLE, write);
+            never_missed(300, manner::FUTEXES, wait, ZX_SOCKET_READABLE, write);
             over.store(true, Ordering::Relaxed);
         });
         let rest = zx_socket_read(b, 0, &mut [0; 64]).unwrap_or(0) as u64;
-        assert_eq!(taken.into_inner() + rest, 2000 * 4);
+        assert_eq!(taken.into_inner() + rest, 600 * 4);
         close([a, b, same]);
     });
 }
@@ -485,7 +485,7 @@ fn space_that_another_thread_takes_at_once_is_not_missed() {
                 until_taken(a, ZX_SOCKET_WRITABLE);
                 wait_one(a, ZX_SOCKET_WRITABLE)
             };
-            never_missed(1000, manner::FUTEX, wait, ZX_SOCKET_WRITABLE, read);
+            never_missed(300, manner::FUTEX, wait, ZX_SOCKET_WRITABLE, read);
             over.store(true, Ordering::Relaxed);
         });
         close([a, b, same]);
@@ -825,15 +825,14 @@ const CALLS: &[Call] = {
         (
             "port_queue",
             |pool, rng| {
-                let mut packet = zx_port_packet_t {
+                let packet = zx_port_packet_t {
                     key: rng.below(4) as u64,
                     r#type: 0,
-                    status: 0,
+                    status: 1,
                     payload: zx_packet_payload_t {
                         user: zx_packet_user_t { c8: [3; 32] },
                     },
                 };
-                packet.status = 1;
                 zx_port_queue(rng.pick(&pool.ports), &packet)
             },
             &[S::SHOULD_WAIT],
@@ -913,8 +912,7 @@ const CALLS: &[Call] = {
 };
 
 /// How often each call ended how.
-type Tally = BTreeMap<(&'static str, Option<Status2>), u64>;
-type Status2 = i32;
+type Tally = BTreeMap<(&'static str, zx_status_t), u64>;
 
 fn play(pool: &Pool, seed: u64, rounds: usize) -> Tally {
     let mut rng = Rng::new(seed);
@@ -925,7 +923,7 @@ fn play(pool: &Pool, seed: u64, rounds: usize) -> Tally {
         if let Err(status) = result {
             assert!(allowed.contains(&status), "{name}: {status}");
         }
-        let status = result.err().map(Status::into_raw);
+        let status = result.err().map_or(ZX_OK, Status::into_raw);
         *tally.entry((name, status)).or_default() += 1;
     }
     tally
@@ -954,9 +952,9 @@ fn any_call_from_any_thread_at_any_moment() {
                     }
                 }
             });
-            // Every call has succeeded, and was refused in every way that it may be.
+            // Every call has succeeded at times.
             for (name, _, _) in CALLS {
-                assert!(tally.contains_key(&(*name, None)), "{name}: {tally:?}");
+                assert!(tally.contains_key(&(*name, ZX_OK)), "{name}: {tally:?}");
             }
             for slot in pool.slots {
                 let result = zx_handle_close(slot.into_inner());
