@@ -11,7 +11,11 @@ use std::hint;
 use std::process::{Command, ExitStatus};
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
-use zocket::{Datagram, Error, Stream, process};
+use zocket::zx::{
+    ZX_SOCKET_READABLE, ZX_SOCKET_STREAM, ZX_SOCKET_WRITABLE, ZX_TIME_INFINITE, zx_object_wait_one,
+    zx_socket_create, zx_socket_read, zx_socket_write,
+};
+use zocket::{Datagram, Error, Signals, Stream, process};
 
 /// What a re-executed test binary is to be.
 const ROLE: &str = "ZOCKET_TEST_ROLE";
@@ -112,6 +116,37 @@ fn all_operations() {
     });
 }
 
+/// One thread with both ends: what is so is found without asking anybody.
+fn signals_that_are_on() {
+    let (mut a, mut b) = Stream::pair().unwrap();
+    let (x, y) = zx_socket_create(ZX_SOCKET_STREAM).unwrap();
+    // The first call of a thread numbers it, and becomes the owner of the direction.
+    for (from, to) in [(x, y), (y, x)] {
+        assert_eq!(zx_socket_write(from, 0, b"first"), Ok(5));
+        assert_eq!(zx_socket_read(to, 0, &mut [0; 8]), Ok(5));
+    }
+    let both = Signals::READABLE | Signals::WRITABLE;
+    let mut buf = [0; 64];
+    let mut right = 0;
+    forbid_system_calls();
+    for _ in 0..1000 {
+        let _ = a.try_write(b"x");
+        right += u32::from(b.signals() == both);
+        right += u32::from(b.wait(Signals::READABLE, None) == Ok(both));
+        right += u32::from(a.signal_peer(Signals::USER_1, Signals::USER_0).is_ok());
+        right += u32::from(b.wait(Signals::USER_0, None) == Ok(both | Signals::USER_0));
+        right += u32::from(b.signal(Signals::USER_0, Signals::empty()).is_ok());
+        let _ = b.try_read(&mut buf);
+
+        let mut observed = 0;
+        right += u32::from(zx_socket_write(x, 0, b"data") == Ok(4));
+        let wait = zx_object_wait_one(y, ZX_SOCKET_READABLE, ZX_TIME_INFINITE, Some(&mut observed));
+        right += u32::from(wait.is_ok() && observed == ZX_SOCKET_READABLE | ZX_SOCKET_WRITABLE);
+        right += u32::from(zx_socket_read(y, 0, &mut buf) == Ok(4));
+    }
+    leave(if right == 8 * 1000 { 0 } else { 7 });
+}
+
 /// Must be allowed to call, or the filter shows nothing.
 fn one_system_call() {
     forbid_system_calls();
@@ -124,6 +159,7 @@ fn child_entry() {
     match env::var(ROLE).as_deref() {
         Ok("exchange") => exchange(Stream::inherited("peer").unwrap()),
         Ok("all operations") => all_operations(),
+        Ok("signals that are on") => signals_that_are_on(),
         Ok("one system call") => one_system_call(),
         _ => {}
     }
@@ -152,6 +188,11 @@ fn exchange_between_processes_that_are_awake_makes_no_system_call() {
 #[test]
 fn operations_that_need_not_wait_make_no_system_call() {
     assert_eq!(run("all operations").code(), Some(0));
+}
+
+#[test]
+fn looks_and_waits_for_what_is_so_make_no_system_call() {
+    assert_eq!(run("signals that are on").code(), Some(0));
 }
 
 #[test]

@@ -15,14 +15,25 @@ use std::thread;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
-use zocket::{Datagram, Error, FenceMode, Stream};
+use zocket::zx::{
+    Status, ZX_SOCKET_READABLE, ZX_SOCKET_STREAM, ZX_SOCKET_WRITABLE, ZX_TIME_INFINITE,
+    ZX_USER_SIGNAL_0, handle_to_fd, zx_handle_close, zx_object_signal, zx_object_signal_peer,
+    zx_object_wait_async, zx_object_wait_one, zx_port_create, zx_port_wait, zx_socket_create,
+    zx_socket_read, zx_socket_set_disposition, zx_socket_write,
+};
+use zocket::{
+    Datagram, Disposition, Error, FenceMode, Packet, Port, Signals, Stream, Trigger, WaitItem,
+    wait_many,
+};
 
 use crate::support_processes::control::{Control, Process, Role};
 use crate::support_processes::endpoint::sleep_and_wake;
-use crate::support_processes::observe::{Thread, until_blocked};
+use crate::support_processes::observe::{Thread, manner, sleeper, until_blocked};
 
 pub(crate) const ROLES: &[Role] = &[
     ("fork_refused", fork_refused),
+    ("fork_signals", fork_signals),
+    ("fork_handles", fork_handles),
     ("fork_envelope", fork_envelope),
     ("fork_pair", fork_pair),
     ("fork_watched", fork_watched),
@@ -115,6 +126,106 @@ fn fork_refused(_: &Control) {
 #[test]
 fn forked_copy_refuses_and_its_drop_disturbs_nobody() {
     Process::start("fork_refused", []).finish();
+}
+
+/// Signals, waits and ports in the child's copies.
+fn fork_signals(_: &Control) {
+    let (mut a, b) = Stream::pair().expect("a pair");
+    let port = Port::new().expect("descriptors are left");
+    port.register(&b, 1, Signals::READABLE, Trigger::Level)
+        .expect("it is ours");
+    let none = Signals::empty();
+    let (unchanged, disabled) = (Disposition::Unchanged, Disposition::WriteDisabled);
+    finish(forked(|| {
+        let forked = Err(Error::Forked);
+        assert_eq!(b.signals(), none);
+        assert_eq!(b.wait(Signals::all(), None), Err(Error::Forked));
+        let mut items = [WaitItem::new(&a, none), WaitItem::new(&b, none)];
+        assert_eq!(wait_many(&mut items, None), forked);
+        assert_eq!(b.signal(none, Signals::USER_0), forked);
+        assert_eq!(b.signal_peer(none, Signals::USER_0), forked);
+        assert_eq!(b.set_disposition(unchanged, disabled), forked);
+        assert_eq!(b.set_read_threshold(1), forked);
+        assert_eq!(b.set_write_threshold(1), forked);
+        let register = port.register(&b, 2, Signals::USER_0, Trigger::Edge);
+        assert_eq!(register, forked);
+        assert_eq!(port.queue(3, [0; 32]), forked);
+        assert_eq!(port.wait(None), Err(Error::Forked));
+        // SAFETY: reads of values that are never used again in this process, which ends
+        // without running the destructors of the originals.
+        drop(unsafe { (std::ptr::read(&port), std::ptr::read(&b)) });
+    }));
+    assert_eq!(
+        (a.signals(), b.signals()),
+        (Signals::WRITABLE, Signals::WRITABLE)
+    );
+    let waits = || match port.wait(None) {
+        Ok(Packet::Signals { key, .. }) => key,
+        other => panic!("{other:?}"),
+    };
+    a.try_write(b"x").expect("still connected");
+    assert_eq!(waits(), 1);
+    port.register(&b, 4, Signals::USER_0, Trigger::Level)
+        .expect("it is ours");
+    a.signal_peer(none, Signals::USER_0)
+        .expect("still connected");
+    assert_eq!(waits(), 4);
+}
+
+/// The same with handles, and with the parent's registrations and waits under way.
+fn fork_handles(_: &Control) {
+    let (a, b) = zx_socket_create(ZX_SOCKET_STREAM).expect("a pair");
+    let port = zx_port_create(0).expect("descriptors are left");
+    zx_object_wait_async(b, port, 1, ZX_SOCKET_READABLE, 0).expect("it is ours");
+    let never = ZX_TIME_INFINITE;
+    thread::scope(|scope| {
+        let waiter = sleeper(scope, || {
+            zx_object_wait_one(b, ZX_SOCKET_READABLE, never, None)
+        });
+        let waiter = waiter.until(manner::FUTEX);
+        finish(forked(|| {
+            let bad = Status::BAD_HANDLE;
+            assert_eq!(zx_socket_write(a, 0, b"x"), Err(bad));
+            assert_eq!(zx_socket_read(b, 0, &mut [0; 8]), Err(bad));
+            assert_eq!(zx_object_wait_one(b, 0, never, None), Err(bad));
+            assert_eq!(zx_object_signal(b, 0, ZX_USER_SIGNAL_0), Err(bad));
+            assert_eq!(zx_object_signal_peer(b, 0, ZX_USER_SIGNAL_0), Err(bad));
+            assert_eq!(zx_socket_set_disposition(b, 1, 1), Err(bad));
+            assert_eq!(zx_object_wait_async(b, port, 2, 0, 0), Err(bad));
+            assert_eq!(zx_port_wait(port, never).unwrap_err(), bad);
+            assert_eq!(handle_to_fd(a).unwrap_err(), bad);
+            for handle in [a, b, port] {
+                zx_handle_close(handle).expect("the child's own copy of the table");
+            }
+            // Its own objects work.
+            let (c, d) = zx_socket_create(ZX_SOCKET_STREAM).expect("a pair");
+            assert_eq!(zx_socket_write(c, 0, b"own"), Ok(3));
+            assert_eq!(
+                zx_object_wait_one(d, ZX_SOCKET_READABLE, never, None),
+                Ok(())
+            );
+            assert_eq!(zx_socket_read(d, 0, &mut [0; 8]), Ok(3));
+        }));
+        let mut observed = 0;
+        let look = zx_object_wait_one(b, 0, 0, Some(&mut observed));
+        assert_eq!(
+            (look, observed),
+            (Err(Status::TIMED_OUT), ZX_SOCKET_WRITABLE)
+        );
+        assert_eq!(zx_socket_write(a, 0, b"x"), Ok(1));
+        assert_eq!(waiter.result(), Ok(()));
+    });
+    assert_eq!(zx_port_wait(port, 0).expect("it is queued").key, 1);
+}
+
+#[test]
+fn forked_copies_of_signals_waits_and_ports_are_refused() {
+    Process::start("fork_signals", []).finish();
+}
+
+#[test]
+fn forked_copies_of_handles_are_bad() {
+    Process::start("fork_handles", []).finish();
 }
 
 fn fork_envelope(_: &Control) {

@@ -18,7 +18,9 @@ mod kill;
 mod leaks;
 mod orphans;
 mod pass;
+mod ports;
 mod refusals;
+mod signals;
 mod waiting;
 
 use support_processes::control::Role;
@@ -33,7 +35,9 @@ const ROLES: &[&[Role]] = &[
     leaks::ROLES,
     orphans::ROLES,
     pass::ROLES,
+    ports::ROLES,
     refusals::ROLES,
+    signals::ROLES,
     waiting::ROLES,
 ];
 

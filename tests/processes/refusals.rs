@@ -60,7 +60,8 @@ fn refuse(calls: &[(i64, Option<SeccompCondition>)], errno: i32) {
     apply_filter_all_threads(&program).expect("the kernel has seccomp");
 }
 
-fn refuse_call(call: i64, errno: i32) {
+/// The same with one call.
+pub(crate) fn refuse_call(call: i64, errno: i32) {
     refuse(&[(call, None)], errno);
 }
 
