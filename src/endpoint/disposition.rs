@@ -26,17 +26,15 @@ pub fn set_disposition<M: Notify>(
     own: Disposition,
     peer: Disposition,
 ) -> Result<()> {
-    // Nobody is left whose writes could be let in.
-    let peer = if signals::peer_is_closed(outgoing, incoming) {
-        Disposition::Unchanged
-    } else {
-        peer
+    let orphaned = signals::peer_is_closed(outgoing, incoming);
+    // What we have written nobody will read any more, and it is in nobody's way.
+    let own = plan(outgoing, own, !orphaned)?;
+    // Refused as ever; but nobody is left whose writes could be let in.
+    let peer = match plan(incoming, peer, true)? {
+        _ if orphaned => Plan::Nothing(Disposition::Unchanged),
+        plan => plan,
     };
-    carry_out(
-        outgoing,
-        incoming,
-        [plan(outgoing, own)?, plan(incoming, peer)?],
-    );
+    carry_out(outgoing, incoming, [own, peer]);
     Ok(())
 }
 
@@ -62,14 +60,15 @@ enum Plan {
     Enable(u32),
 }
 
-/// Looks whether a direction's writes may be set to this.
-fn plan<M: Memory>(mem: &M, disposition: Disposition) -> Result<Plan> {
+/// Looks whether a direction's writes may be set to this; with `minds`, they are not to be enabled
+/// while something is unread that was written before they were disabled.
+fn plan<M: Memory>(mem: &M, disposition: Disposition, minds: bool) -> Result<Plan> {
     // ORDERING: Relaxed; a change at the same moment comes before or after, as it likes.
     let flags = mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled);
     let is_disabled = flags & flags::WRITE_DISABLED != 0;
     match disposition {
         Disposition::WriteDisabled => Ok(Plan::Disable),
-        Disposition::WriteEnabled if is_disabled && signals::queued(mem) > 0 => {
+        Disposition::WriteEnabled if is_disabled && minds && signals::queued(mem) > 0 => {
             Err(Error::UnreadData)
         }
         Disposition::WriteEnabled if is_disabled => Ok(Plan::Enable(flags)),
