@@ -20,7 +20,7 @@ pub(crate) type Sending = Half<Writer<Lane>>;
 
 /// A half of an endpoint.
 #[derive(Debug)]
-pub(crate) struct Half<E> {
+pub(crate) struct Half<E: End> {
     end: E,
     spinner: Spinner,
     misses: Misses,
@@ -139,8 +139,10 @@ impl<E: End> Half<E> {
     /// [`Error::Protocol`] if the positions in its memory are impossible.
     pub(crate) fn new(link: Arc<Link>) -> Result<Self> {
         let (kind, capacity) = (link.header().kind, link.header().capacity);
+        let end = E::attach(Lane::new(Arc::clone(&link), E::ROLE), kind, capacity)?;
+        link.add_half();
         Ok(Self {
-            end: E::attach(Lane::new(link, E::ROLE), kind, capacity)?,
+            end,
             spinner: Spinner::adaptive(),
             misses: Misses::default(),
         })
@@ -298,6 +300,13 @@ impl<E: End> Half<E> {
             self.look_into(error);
         }
         result
+    }
+}
+
+/// The last half closes the endpoint; the peer sees it before the drop returns.
+impl<E: End> Drop for Half<E> {
+    fn drop(&mut self) {
+        self.link().drop_half();
     }
 }
 

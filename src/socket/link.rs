@@ -45,8 +45,11 @@ pub(crate) struct Link {
     /// Set when the kernel has shown that the peer is gone. Private, unlike the closed
     /// bits, which whoever still has the memory could take back.
     gone: Arc<AtomicBool>,
-    /// Set when the endpoint lives on in an envelope.
+    /// Set when the endpoint lives on in an envelope, or is closed.
     moved: AtomicBool,
+    /// How many halves there are. The last closes the endpoint, whoever else holds on to this
+    /// for a moment.
+    halves: AtomicU32,
     /// Present from the first wait that sleeps.
     watch: Mutex<Option<Watch>>,
     watched: AtomicBool,
@@ -170,6 +173,7 @@ impl Link {
             peer: OnceLock::new(),
             gone: Arc::new(AtomicBool::new(false)),
             moved: AtomicBool::new(false),
+            halves: AtomicU32::new(0),
             watch: Mutex::new(None),
             watched: AtomicBool::new(false),
             settings: Settings::new(),
@@ -457,6 +461,21 @@ impl Link {
         }
     }
 
+    /// There is one half more.
+    pub(crate) fn add_half(&self) {
+        // Relaxed: whoever makes it holds the endpoint.
+        self.halves.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// There is one half less; after the last the endpoint is closed, and the peer sees it
+    /// before this returns.
+    pub(crate) fn drop_half(&self) {
+        // AcqRel: what was done through the other half comes before the close.
+        if self.halves.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close_now();
+        }
+    }
+
     /// The direction in which this endpoint has `role`, with a way to reach the peer.
     pub(crate) fn belled(&self, role: Role) -> Belled<'_> {
         Belled {
@@ -552,7 +571,7 @@ impl Link {
     }
 }
 
-/// The last half closes the endpoint; the peer sees it before the drop returns.
+/// What has lost its halves is closed already; this is for what never had both.
 impl Drop for Link {
     fn drop(&mut self) {
         self.stop_watch();
