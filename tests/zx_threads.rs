@@ -582,7 +582,8 @@ fn moving_under_readers_and_writers_loses_and_doubles_no_bytes() {
                 });
                 let writer = scope.spawn(|| {
                     let mut next = 0_u64;
-                    while !over.load(Ordering::Relaxed) {
+                    // At least one, however late this thread begins.
+                    while next == 0 || !over.load(Ordering::Relaxed) {
                         let handle = current.load(Ordering::Relaxed);
                         match zx_socket_write(handle, 0, &next.to_le_bytes()) {
                             Ok(8) => next += 1,
@@ -595,7 +596,7 @@ fn moving_under_readers_and_writers_loses_and_doubles_no_bytes() {
                 // The peer's side of both.
                 let echo = scope.spawn(|| {
                     let (mut sent, mut got) = (0_u64, 0_u64);
-                    while !over.load(Ordering::Relaxed) {
+                    while sent == 0 || !over.load(Ordering::Relaxed) {
                         match zx_socket_write(a, 0, &sent.to_le_bytes()) {
                             Ok(8) => sent += 1,
                             Err(Status::SHOULD_WAIT) => {}
