@@ -133,9 +133,11 @@ pub mod protocol {
     /// What is local to a process: the handle table and the locks.
     pub mod local {
         pub use crate::zx::count::HandleCount;
+        pub use crate::zx::hazard::{Guard, Hazards, Record, State};
         pub use crate::zx::serial::{Serial, SerialGuard};
         pub use crate::zx::sync::{
-            Fence, InProcess, Mutex, Once, Platform, Site, Slot, Step, Word32, Word64, reclaim_soon,
+            Fence, InProcess, Mutex, Once, Platform, Raw, Removed, Site, Slot, Step, Word32,
+            Word64, reclaim_soon,
         };
         pub use crate::zx::table::{Entry, Full, Table, is_well_formed};
     }

@@ -10,14 +10,20 @@ use crate::memory;
 pub(crate) fn status(call: impl FnOnce() -> Result) -> zx_status_t {
     // Nothing of this crate's own can be left half changed: the state is the engine's, which
     // stays consistent when it panics, or poisons itself.
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(())) => ZX_OK,
-        Ok(Err(status)) => status.into_raw(),
+    match catch_unwind(AssertUnwindSafe(|| number(call()))) {
+        Ok(number) => number,
         Err(payload) => {
             // Its destructor might panic in turn.
             std::mem::forget(payload);
             ZX_ERR_INTERNAL
         }
+    }
+}
+
+fn number(result: Result) -> zx_status_t {
+    match result {
+        Ok(()) => ZX_OK,
+        Err(status) => status.into_raw(),
     }
 }
 

@@ -7,13 +7,17 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
+use std::ptr;
 use std::rc::Rc;
 
 use loom::cell::UnsafeCell;
 use loom::sync::MutexGuard;
 use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use loom::thread::ThreadId;
-use zocket::protocol::local::{Fence, Mutex, Once, Platform, Site, Slot, Step, Word32, Word64};
+use zocket::protocol::local::{
+    Fence, Hazards, Mutex, Once, Platform, Raw, Record, Removed, Site, Slot, State, Step, Word32,
+    Word64,
+};
 use zocket::{Error, FenceMode, Result};
 
 use crate::fences::Fences;
@@ -35,6 +39,9 @@ struct World {
     reclamation: Rc<Reclamation>,
     /// A thread's number is its place here, from one.
     threads: RefCell<Vec<ThreadId>>,
+    records: RefCell<Vec<(ThreadId, Rc<Record<LoomProcess>>)>>,
+    hazards: Hazards<LoomProcess>,
+    places: Rc<Cell<u64>>,
 }
 
 impl LoomProcess {
@@ -46,6 +53,9 @@ impl LoomProcess {
             refuses_fences: Cell::new(false),
             reclamation: Rc::new(Reclamation::new(rules)),
             threads: RefCell::default(),
+            records: RefCell::default(),
+            hazards: Hazards::new(LoomMutex(loom::sync::Mutex::new(State::new()))),
+            places: Rc::new(Cell::new(Record::<Self>::FIRST_PLACE)),
         }))
     }
 
@@ -55,6 +65,32 @@ impl LoomProcess {
             Fencing::Symmetric => FenceMode::Symmetric,
             Fencing::Asymmetric => FenceMode::Asymmetric,
         }
+    }
+
+    /// The record of the current thread, made now if it has none yet.
+    fn record(&self) -> Rc<Record<Self>> {
+        let current = loom::thread::current().id();
+        let mut records = self.0.records.borrow_mut();
+        let own = records.iter().find(|(thread, _)| *thread == current);
+        if let Some((_, record)) = own {
+            return Rc::clone(record);
+        }
+        let record = Rc::new(Record::new(
+            self.word64(Record::<Self>::ABSENT),
+            self.word32(0),
+        ));
+        records.push((current, Rc::clone(&record)));
+        record
+    }
+
+    /// How many values were freed that had been taken out of slots.
+    pub fn freed(&self) -> usize {
+        self.0.reclamation.freed()
+    }
+
+    /// Ends the current thread, as far as hazards are concerned.
+    pub fn end_thread(&self) {
+        self.0.hazards.withdraw(self);
     }
 
     /// Enters a sandbox that allows no heavy fence.
@@ -193,6 +229,9 @@ impl<V> Once<V> for LoomOnce<V> {
 /// execution; an atomic says which it is.
 pub struct LoomSlot<V> {
     rules: Rules,
+    gate: Gate,
+    /// The next one for hazards, of all slots.
+    places: Rc<Cell<u64>>,
     /// The place of the current one among `kept`, from one; 0 when it is empty.
     current: AtomicUsize,
     kept: RefCell<Vec<Rc<Kept<V>>>>,
@@ -201,6 +240,8 @@ pub struct LoomSlot<V> {
 struct Kept<V> {
     value: V,
     life: Rc<Life>,
+    /// Its place as hazards have it, unlike that of any other.
+    place: u64,
 }
 
 impl<V> fmt::Debug for LoomSlot<V> {
@@ -218,6 +259,7 @@ impl<V> LoomSlot<V> {
         if unwinding() {
             return None;
         }
+        self.gate.pass();
         let place = self.current.load(ordering);
         trace::record(Local::Load(site, place as u64));
         let kept = self.kept.borrow();
@@ -225,34 +267,99 @@ impl<V> LoomSlot<V> {
     }
 }
 
+/// Where a value is in a slot.
+pub struct LoomRaw<V> {
+    kept: Rc<Kept<V>>,
+    lent: Cell<bool>,
+}
+
+impl<V> fmt::Debug for LoomRaw<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoomRaw").finish_non_exhaustive()
+    }
+}
+
+impl<V> Raw<V> for LoomRaw<V> {
+    fn place(&self) -> u64 {
+        self.kept.place
+    }
+
+    unsafe fn lend<'g>(&self) -> &'g V
+    where
+        V: 'g,
+    {
+        self.kept.life.touch();
+        self.lent.set(true);
+        // SAFETY: the slot keeps it to the end of the execution.
+        unsafe { &*ptr::from_ref(&self.kept.value) }
+    }
+
+    fn give_back(&self) {
+        if self.lent.get() && !unwinding() {
+            self.kept.life.touch();
+        }
+    }
+}
+
+/// A value that has left its slot.
+#[derive(Debug)]
+pub struct LoomRemoved {
+    place: u64,
+    life: Rc<Life>,
+}
+
+impl Removed<LoomPin> for LoomRemoved {
+    fn place(&self) -> u64 {
+        self.place
+    }
+
+    fn retire(self, pin: &LoomPin) {
+        pin.retire(&self.life);
+    }
+}
+
 impl<V> Slot<V> for LoomSlot<V> {
     type Pin = LoomPin;
+    type Raw = LoomRaw<V>;
+    type Removed = LoomRemoved;
+
+    fn glimpse(&self, site: Site) -> Option<LoomRaw<V>> {
+        let (_, kept) = self.current(self.ordering(site), site)?;
+        Some(LoomRaw {
+            kept,
+            lent: Cell::new(false),
+        })
+    }
 
     fn load<'g>(&'g self, pin: &'g LoomPin, site: Site) -> Option<&'g V> {
         let (_, kept) = self.current(self.ordering(site), site)?;
         pin.find(&kept.life);
         // SAFETY: `kept` keeps it alive and in its place for as long as `self` lives,
         // which is borrowed for 'g; nobody has it mutably.
-        Some(unsafe { &*std::ptr::from_ref(&kept.value) })
+        Some(unsafe { &*ptr::from_ref(&kept.value) })
     }
 
     fn publish(&self, value: V, site: Site) {
         let life = Life::new();
         let place = {
             let mut kept = self.kept.borrow_mut();
-            kept.push(Rc::new(Kept { value, life }));
+            let number = self.places.get();
+            self.places.set(number + 1);
+            kept.push(Rc::new(Kept {
+                value,
+                life,
+                place: number,
+            }));
             kept.len()
         };
         self.current.store(place, self.ordering(site));
         trace::record(Local::Store(site, place as u64));
     }
 
-    fn take(&self, value: &V, pin: &LoomPin, site: Site) -> bool {
-        let Some((place, kept)) = self.current(Ordering::Relaxed, site) else {
-            return false;
-        };
-        if !std::ptr::eq(&kept.value, value) {
-            return false;
+    fn take(&self, value: &V, _: &LoomPin, site: Site) -> Option<LoomRemoved> {
+        let (place, kept) = self.current(Ordering::Relaxed, site)?;
+        if !ptr::eq(&kept.value, value) {
+            return None;
         }
         let taken = self
             .current
@@ -261,10 +368,10 @@ impl<V> Slot<V> for LoomSlot<V> {
             Ok(_) => trace::record(Local::Change(site, place as u64, 0)),
             Err(other) => trace::record(Local::NoChange(site, other as u64)),
         }
-        if taken.is_ok() {
-            pin.retire(&kept.life);
-        }
-        taken.is_ok()
+        taken.ok().map(|_| LoomRemoved {
+            place: kept.place,
+            life: Rc::clone(&kept.life),
+        })
     }
 }
 
@@ -275,6 +382,8 @@ impl Platform for LoomProcess {
     type Once<V> = LoomOnce<V>;
     type Pin = LoomPin;
     type Slot<V: Send + Sync + 'static> = LoomSlot<V>;
+    type Removed = LoomRemoved;
+    type Listed = Rc<Record<Self>>;
 
     fn word32(&self, value: u32) -> LoomWord32 {
         LoomWord32 {
@@ -309,6 +418,8 @@ impl Platform for LoomProcess {
     fn slot<V: Send + Sync + 'static>(&self) -> LoomSlot<V> {
         LoomSlot {
             rules: self.0.rules,
+            gate: Gate::new(),
+            places: Rc::clone(&self.0.places),
             current: AtomicUsize::new(0),
             kept: RefCell::default(),
         }
@@ -316,6 +427,26 @@ impl Platform for LoomProcess {
 
     fn pin(&self) -> LoomPin {
         LoomPin::new(Rc::clone(&self.0.reclamation))
+    }
+
+    fn hazards(&self) -> &Hazards<Self> {
+        &self.0.hazards
+    }
+
+    fn with_record<R>(&self, f: impl FnOnce(&Record<Self>) -> R) -> R {
+        f(&self.record())
+    }
+
+    unsafe fn list_record(&self) -> Option<Rc<Record<Self>>> {
+        Some(self.record())
+    }
+
+    fn can_guard(&self) -> bool {
+        self.0.rules.fencing == Fencing::Asymmetric
+    }
+
+    fn forks(&self) -> u32 {
+        0
     }
 
     fn thread(&self) -> u64 {

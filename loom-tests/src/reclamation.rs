@@ -69,6 +69,7 @@ pub(crate) struct Reclamation {
 
 #[derive(Debug, Default)]
 struct State {
+    freed: usize,
     pins: usize,
     pinned: BTreeSet<usize>,
     retired: Vec<Retired>,
@@ -88,6 +89,11 @@ impl Reclamation {
             left: AtomicUsize::new(0),
             state: RefCell::default(),
         }
+    }
+
+    /// How many values were freed.
+    pub(crate) fn freed(&self) -> usize {
+        self.state.borrow().freed
     }
 
     /// Pins; returns the pin's number.
@@ -140,6 +146,7 @@ impl State {
                 self.retired.push(retired);
             }
         }
+        self.freed += ended.len();
         ended
     }
 }

@@ -171,6 +171,40 @@ impl<E: End> Half<E> {
         }
     }
 
+    /// As [`attempt`](Self::attempt), for results that an error can be made part of.
+    ///
+    /// Such a result, if it fits into a register, stays there: what the calls that are out of
+    /// line return is not put where the usual result would have to go too.
+    #[inline(always)]
+    pub(crate) fn attempt_as<T: From<Error>>(
+        &mut self,
+        mut call: impl FnMut(&mut E) -> Result<T>,
+    ) -> T {
+        if !self.link().is_unobserved() {
+            return self.attempt_observed_as(call);
+        }
+        match call(&mut self.end) {
+            Ok(value) => value,
+            Err(error) => self.attempt_again_as(error, call),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn attempt_again_as<T: From<Error>>(
+        &mut self,
+        error: Error,
+        call: impl FnMut(&mut E) -> Result<T>,
+    ) -> T {
+        self.attempt_again(error, call).unwrap_or_else(T::from)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn attempt_observed_as<T: From<Error>>(&mut self, call: impl FnMut(&mut E) -> Result<T>) -> T {
+        self.attempt_observed(call).unwrap_or_else(T::from)
+    }
+
     /// Out of line, so that the first attempt is compiled into its caller.
     #[cold]
     #[inline(never)]

@@ -33,7 +33,7 @@ impl Handle {
 static TABLE: LazyLock<Table<Handle>> = LazyLock::new(Table::default);
 
 /// Calls `f` with what `value` stands for, which stays alive meanwhile, whoever closes it. Not for
-/// calls that block: nothing in the process is freed while one of its threads is in here.
+/// calls that block: inside another one, nothing in the process is freed meanwhile.
 ///
 /// # Errors
 /// `BAD_HANDLE`, and those of `f`.
@@ -42,9 +42,13 @@ pub(super) fn with<T>(
     value: zx_handle_t,
     f: impl FnOnce(&Entry<Handle>) -> Result<T>,
 ) -> Result<T> {
-    let pin = TABLE.pin();
-    let entry = TABLE.get(value, &pin).ok_or(Status::BAD_HANDLE)?;
-    f(entry)
+    find(value, f).unwrap_or(Err(Status::BAD_HANDLE))
+}
+
+/// As [`with`]; `None` if `value` is no handle.
+#[inline(always)]
+pub(super) fn find<R>(value: zx_handle_t, f: impl FnOnce(&Entry<Handle>) -> R) -> Option<R> {
+    TABLE.with(value, f)
 }
 
 /// The object that `value` stands for, if it may be used for this, to be kept while blocking.

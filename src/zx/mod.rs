@@ -37,6 +37,7 @@
 pub(crate) mod count;
 mod event;
 mod handle;
+pub(crate) mod hazard;
 mod info;
 mod memory;
 mod object;

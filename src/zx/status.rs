@@ -56,6 +56,11 @@ impl Status {
         self.0
     }
 
+    /// The status with this number, which is not that of success.
+    pub(super) const fn error(raw: zx_status_t) -> Self {
+        Self(raw)
+    }
+
     /// Makes a result of a number: `Ok` of `ZX_OK`.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub(super) fn ready() -> Result {
 pub(super) unsafe fn copy_in(src: *const u8, dst: *mut u8, n: usize) -> Result<(), BadAddress> {
     // SAFETY: both ends by this function's contract. They do not overlap: one is the caller's
     // memory and the other ours (a mapped ring, which no caller has the address of, or a local).
-    unsafe { copy_nonoverlapping(src, dst, n) };
+    unsafe { copy(src, dst, n) };
     Ok(())
 }
 
@@ -29,6 +29,30 @@ pub(super) unsafe fn copy_in(src: *const u8, dst: *mut u8, n: usize) -> Result<(
 #[inline]
 pub(super) unsafe fn copy_out(src: *const u8, dst: *mut u8, n: usize) -> Result<(), BadAddress> {
     // SAFETY: as in `copy_in`.
-    unsafe { copy_nonoverlapping(src, dst, n) };
+    unsafe { copy(src, dst, n) };
     Ok(())
+}
+
+/// Copies, the smallest messages in place: the call of `memcpy` and the way there take 2 of the
+/// 20 ns of a write and a read of 8 bytes.
+///
+/// # Safety
+/// `src` must be readable, `dst` writable for `n` bytes; they must not overlap.
+#[inline(always)]
+unsafe fn copy(src: *const u8, dst: *mut u8, n: usize) {
+    const WORD: usize = size_of::<u64>();
+    if !(WORD..=2 * WORD).contains(&n) {
+        // SAFETY: this function's own contract.
+        return unsafe { copy_nonoverlapping(src, dst, n) };
+    }
+    // The first and the last word, which meet or overlap.
+    let last = n - WORD;
+    // SAFETY: `n` bytes are readable, and no fewer than a word.
+    let first_word = unsafe { src.cast::<u64>().read_unaligned() };
+    // SAFETY: the last word ends with the `n` bytes.
+    let last_word = unsafe { src.add(last).cast::<u64>().read_unaligned() };
+    // SAFETY: `n` bytes are writable, and no fewer than a word.
+    unsafe { dst.cast::<u64>().write_unaligned(first_word) };
+    // SAFETY: the last word ends with the `n` bytes.
+    unsafe { dst.add(last).cast::<u64>().write_unaligned(last_word) };
 }

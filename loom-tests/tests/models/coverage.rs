@@ -27,6 +27,7 @@ fn models() -> impl Iterator<Item = &'static Model> {
         super::half_close::MODELS,
         super::handle_count::MODELS,
         super::hang_up::MODELS,
+        super::hazard::MODELS,
         super::serial::MODELS,
         super::signals::MODELS,
         super::stream::MODELS,
@@ -66,13 +67,17 @@ fn weakenings() -> Vec<Weakening> {
 /// All that can be weakened within one process.
 fn local_weakenings() -> impl Iterator<Item = Weakening> {
     let sites = all!(
-        local::Site: PublishEntry, FindEntry, RemoveEntry, PublishSegment,
-        FindSegment, AddHandle, DropHandle, LastHandle, ClaimHandle, CountHandles, ReadOwner,
+        local::Site: PublishEntry, FindEntry, GlimpseEntry, RemoveEntry, PublishSegment,
+        FindSegment, ReadGuard, Guard, Unguard, ObserveGuard, Ask, ReadAsked, AddHandle, DropHandle, LastHandle, ClaimHandle, CountHandles, ReadOwner,
         SetOwner, ReadBusy, Enter, Leave, ObserveLeft,
     );
-    let fences = all!(local::Fence: EnterThenCheck, LeaveThenCheck, RevokeThenLook);
+    let fences = all!(
+        local::Fence: GuardThenCheck, UnguardThenCheck, RemoveThenScan, AskThenScan,
+        EnterThenCheck, LeaveThenCheck, RevokeThenLook,
+    );
     let steps = all!(
-        local::Step: CompareValue, AwaitPinned, RecheckEntry, RefuseDead, CheckAfterEnter,
+        local::Step: CompareValue, AwaitPinned, CheckAfterGuard, GuardOne, AwaitGuards, AnswerAsked,
+        KeepUnfenced, StopGuarding, RecheckEntry, RefuseDead, CheckAfterEnter,
         WakeAfterLeave, AwaitOwner, OwnSeat, ReinstateOwner,
     );
     let ordered = sites

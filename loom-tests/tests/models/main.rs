@@ -113,6 +113,7 @@ mod fences;
 mod half_close;
 mod handle_count;
 mod hang_up;
+mod hazard;
 mod serial;
 mod signals;
 mod stream;

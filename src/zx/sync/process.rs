@@ -4,12 +4,13 @@
 //! # Who keeps what alive
 //!
 //! A value in an [`EpochSlot`] is owned by the slot. It leaves the slot by the one
-//! successful exchange of its address for null, and whoever made that exchange hands
-//! the address to `crossbeam-epoch` while pinned; nobody can load it any more then.
-//! Whoever loaded it before was pinned when it did and stays so as long as the
-//! reference lives (`'g` of [`Slot::load`]). So it is freed behind the last use. What
-//! is still in the slot when that is dropped goes with it; `'g` says too that nobody
-//! looks at that moment.
+//! successful exchange of its address for null, and whoever made that exchange owns it as
+//! a [`Detached`]; nobody can load it any more then. [`Hazards`] keeps that as long as
+//! a thread guards the address ([`Slot::glimpse`], [`Raw::lend`]), and has it handed to
+//! `crossbeam-epoch` then, by somebody who is pinned. Whoever loaded it in the other way
+//! was pinned when it did and stays so as long as the reference lives (`'g` of
+//! [`Slot::load`]). So it is freed behind the last use. What is still in the slot when
+//! that is dropped goes with it; `'g` says too that nobody looks at that moment.
 //!
 //! A [`Pin`] is made here and is always one of the default collector, the same
 //! that slots hand addresses to: a guard of another one would keep nothing alive.
@@ -22,17 +23,18 @@
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem;
+use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{MutexGuard, OnceLock, PoisonError};
 
-use crossbeam_epoch::{self as epoch, Atomic, Owned, Shared};
+use crossbeam_epoch as epoch;
 
-use super::{Fence, Mutex, Once, Platform, Site, Slot, Word32, Word64};
+use super::super::hazard::{self, Hazards, Record};
+use super::{Fence, Mutex, Once, Platform, Raw, Removed, Site, Slot, Word32, Word64};
 use crate::error::Result;
 use crate::sys::deadline::Deadline;
-use crate::sys::{futex, membarrier};
+use crate::sys::{fork, futex, membarrier};
 
 /// The platform of a running process.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,7 +139,17 @@ impl<V> Drop for Boxed<V> {
 pub struct Pin(epoch::Guard);
 
 /// A value on the heap that is freed when nobody who is pinned can look at it.
-pub struct EpochSlot<V>(Atomic<V>);
+pub struct EpochSlot<V> {
+    at: AtomicPtr<V>,
+    /// It owns the value.
+    owns: PhantomData<V>,
+}
+
+// SAFETY: `publish` through a shared reference moves a value to whoever drops it, hence
+// `Send`; look-ups share it, hence `Sync`. The pointer itself is atomic.
+unsafe impl<V: Send + Sync> Sync for EpochSlot<V> {}
+// SAFETY: it owns the value, which may be sent, and is shared by nobody while it is.
+unsafe impl<V: Send + Sync> Send for EpochSlot<V> {}
 
 impl<V> fmt::Debug for EpochSlot<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,58 +159,103 @@ impl<V> fmt::Debug for EpochSlot<V> {
 
 impl<V: Send + Sync + 'static> Slot<V> for EpochSlot<V> {
     type Pin = Pin;
+    type Raw = *const V;
+    type Removed = Detached;
 
     #[inline(always)]
-    fn load<'g>(&'g self, pin: &'g Pin, site: Site) -> Option<&'g V> {
-        let value = self.0.load(site.ordering(), &pin.0);
+    fn glimpse(&self, site: Site) -> Option<*const V> {
+        let value = self.at.load(site.ordering());
+        (!value.is_null()).then_some(value.cast_const())
+    }
+
+    #[inline(always)]
+    fn load<'g>(&'g self, _: &'g Pin, site: Site) -> Option<&'g V> {
         // SAFETY: null, or a live value whose contents `site` acquired; it stays for
-        // as long as `pin` and `self` do, see "Who keeps what alive"; never `&mut`.
-        unsafe { value.as_ref() }
+        // as long as the pin and `self` do, see "Who keeps what alive"; never `&mut`.
+        unsafe { self.at.load(site.ordering()).as_ref() }
     }
 
     fn publish(&self, value: V, site: Site) {
-        debug_assert!(!self.holds_any(), "the slot is in use");
-        self.0.store(Owned::new(value), site.ordering());
+        // Relaxed: nothing is read through it.
+        debug_assert!(
+            self.at.load(Ordering::Relaxed).is_null(),
+            "the slot is in use"
+        );
+        self.at
+            .store(Box::into_raw(Box::new(value)), site.ordering());
     }
 
-    fn take(&self, value: &V, pin: &Pin, site: Site) -> bool {
-        // Relaxed: compared only; `value` is a reference already.
-        let now = self.0.load(Ordering::Relaxed, &pin.0);
-        if now.as_raw() != ptr::from_ref(value) {
-            return false;
-        }
+    fn take(&self, value: &V, _: &Pin, site: Site) -> Option<Detached> {
+        let at = ptr::from_ref(value).cast_mut();
         // Relaxed on failure: nothing is done then.
-        let taken = self.0.compare_exchange(
-            now,
-            Shared::null(),
-            site.ordering(),
-            Ordering::Relaxed,
-            &pin.0,
-        );
-        if taken.is_ok() {
-            // SAFETY: `now` is from `Owned::new` in `publish` and has just left the
-            // slot by our exchange: nobody loads it from now on, nobody else gets
-            // here with it. `V: Send + 'static`, so any thread may drop it, later.
-            unsafe { pin.0.defer_destroy(now) };
-        }
-        taken.is_ok()
+        let taken =
+            self.at
+                .compare_exchange(at, ptr::null_mut(), site.ordering(), Ordering::Relaxed);
+        taken.ok().map(|at| Detached {
+            at: at.cast(),
+            free: free::<V>,
+        })
     }
 }
 
-impl<V> EpochSlot<V> {
-    fn holds_any(&self) -> bool {
-        // SAFETY: as in `holds`; the result is compared with null.
-        let guard = unsafe { epoch::unprotected() };
-        !self.0.load(Ordering::Relaxed, guard).is_null()
+impl<V> Raw<V> for *const V {
+    #[inline(always)]
+    fn place(&self) -> u64 {
+        self.addr() as u64
+    }
+
+    #[inline(always)]
+    unsafe fn lend<'g>(&self) -> &'g V
+    where
+        V: 'g,
+    {
+        // SAFETY: by the contract the value was in its slot after this thread had said that
+        // it guards it, so `Hazards` keeps it until the thread says otherwise; its
+        // contents were acquired; never `&mut` before it is freed.
+        unsafe { &**self }
+    }
+}
+
+/// A value that has left its slot and is not freed yet.
+#[derive(Debug)]
+pub struct Detached {
+    /// What `free` is for.
+    at: *mut (),
+    free: unsafe fn(*mut ()),
+}
+
+// SAFETY: made by `EpochSlot::take` only, where the value is `Send`.
+unsafe impl Send for Detached {}
+
+/// # Safety
+/// `at` must be a `V` from `Box::into_raw`, and this its only end.
+unsafe fn free<V>(at: *mut ()) {
+    // SAFETY: this function's own contract.
+    drop(unsafe { Box::from_raw(at.cast::<V>()) });
+}
+
+impl Removed<Pin> for Detached {
+    fn place(&self) -> u64 {
+        self.at.addr() as u64
+    }
+
+    fn retire(self, pin: &Pin) {
+        let Self { at, free } = self;
+        // SAFETY: `at` is from `Box::into_raw` in `publish` and left the slot by the exchange
+        // in `take`: nobody loads it from now on, and `self` is the only one of it.
+        // The value is `Send + 'static`, so any thread may drop it, later.
+        unsafe { pin.0.defer_unchecked(move || free(at)) };
     }
 }
 
 impl<V> Drop for EpochSlot<V> {
     fn drop(&mut self) {
-        let value = mem::take(&mut self.0);
-        // SAFETY: `&mut self`, so nobody holds a reference that `load` returned, and
-        // what is in the slot has not been handed to the collector.
-        drop(unsafe { value.try_into_owned() });
+        let value = *self.at.get_mut();
+        if !value.is_null() {
+            // SAFETY: it is from `publish`, and still in the slot; `&mut self`, so nobody
+            // holds a reference that `load` returned, or guards it.
+            unsafe { free::<V>(value.cast()) };
+        }
     }
 }
 
@@ -211,10 +268,54 @@ pub fn reclaim_soon() {
     }
 }
 
+/// What a thread keeps at hand. Constant and without a destructor, so that reading it is
+/// finding it, and all in one place, as finding it is a function call in a shared
+/// library.
+struct Local {
+    /// The number of this thread, or 0.
+    number: Cell<u64>,
+    record: Record,
+}
+
 thread_local! {
-    /// The number of this thread, or 0. Constant and without a destructor, so that
-    /// reading it is one load.
-    static NUMBER: Cell<u64> = const { Cell::new(0) };
+    static LOCAL: Local = const {
+        Local {
+            number: Cell::new(0),
+            record: Record::new(AtomicU64::new(Record::<InProcess>::ABSENT), AtomicU32::new(0)),
+        }
+    };
+
+    /// Lives while the record is listed.
+    static WITHDRAWS: Withdraws = const { Withdraws };
+}
+
+/// Takes the record of a thread from the list when the thread ends.
+struct Withdraws;
+
+impl Drop for Withdraws {
+    fn drop(&mut self) {
+        HAZARDS.withdraw(&InProcess);
+    }
+}
+
+static HAZARDS: Hazards = Hazards::new(std::sync::Mutex::new(hazard::State::new()));
+
+/// The record of a thread that has not ended.
+#[derive(Debug)]
+pub struct Listed(*const Record);
+
+// SAFETY: leads to atomics, which any thread may use.
+unsafe impl Send for Listed {}
+
+impl Deref for Listed {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        // SAFETY: it was promised to `list_record` that this is not used when the thread has
+        // withdrawn, which it does before its thread-locals are freed. Those have
+        // no destructor of their own, and are never `&mut`.
+        unsafe { &*self.0 }
+    }
 }
 
 impl Platform for InProcess {
@@ -224,6 +325,8 @@ impl Platform for InProcess {
     type Once<V> = Boxed<V>;
     type Pin = Pin;
     type Slot<V: Send + Sync + 'static> = EpochSlot<V>;
+    type Removed = Detached;
+    type Listed = Listed;
 
     fn word32(&self, value: u32) -> AtomicU32 {
         AtomicU32::new(value)
@@ -245,7 +348,10 @@ impl Platform for InProcess {
     }
 
     fn slot<V: Send + Sync + 'static>(&self) -> EpochSlot<V> {
-        EpochSlot(Atomic::null())
+        EpochSlot {
+            at: AtomicPtr::new(ptr::null_mut()),
+            owns: PhantomData,
+        }
     }
 
     #[inline(always)]
@@ -253,18 +359,50 @@ impl Platform for InProcess {
         Pin(epoch::pin())
     }
 
+    fn hazards(&self) -> &Hazards {
+        &HAZARDS
+    }
+
+    #[inline(always)]
+    fn with_record<R>(&self, f: impl FnOnce(&Record) -> R) -> R {
+        let local = LOCAL.with(ptr::from_ref);
+        // Not within `LocalKey::with`, which is inlined for small closures only.
+        // SAFETY: `LOCAL` has no destructor and is never `&mut`: it is there as long as the
+        // thread runs, so until `f` returns.
+        f(unsafe { &(*local).record })
+    }
+
+    unsafe fn list_record(&self) -> Option<Listed> {
+        // Registers its destructor.
+        WITHDRAWS.try_with(|_| ()).ok()?;
+        Some(LOCAL.with(|local| Listed(&raw const local.record)))
+    }
+
+    fn can_guard(&self) -> bool {
+        static CAN: OnceLock<bool> = OnceLock::new();
+        *CAN.get_or_init(|| {
+            fork::install();
+            membarrier::register().is_ok()
+        })
+    }
+
+    fn forks(&self) -> u32 {
+        fork::generation()
+    }
+
     #[inline(always)]
     fn thread(&self) -> u64 {
-        NUMBER.get()
+        LOCAL.with(|local| local.number.get())
     }
 
     fn number_thread(&self) -> u64 {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        if NUMBER.get() == 0 {
+        if self.thread() == 0 {
             // Relaxed: it need only differ from all others.
-            NUMBER.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+            let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+            LOCAL.with(|local| local.number.set(number));
         }
-        NUMBER.get()
+        self.thread()
     }
 
     #[inline(always)]

@@ -1,9 +1,10 @@
 //! The handle table: from a 32-bit value to what the handle stands for.
 //!
 //! Any thread may look up, insert and remove at any time. A look-up takes no lock and
-//! writes nothing: three loads lead from the value to its [`Entry`]. Inserting and
-//! removing take a lock for the list of free slots. Nothing is allocated by a
-//! look-up or a removal; when all slots are in use, inserting fails.
+//! writes nothing that others write: three loads lead from the value to its [`Entry`].
+//! Inserting and removing take a lock for the list of free slots, and removing one
+//! more ([`hazard`](super::hazard)). Nothing is allocated by a look-up, nor, but in
+//! lists that grow, by a removal; when all slots are in use, inserting fails.
 //!
 //! ```text
 //! value ^ secret -> generation | segment | slot
@@ -16,8 +17,8 @@
 //! ```
 //!
 //! The table grows by a segment of slots at a time. Slots never move. An entry is
-//! immutable; it is removed by taking it out of its slot, and freed when no thread is
-//! pinned any longer that may have found it ([`Slot::take`]).
+//! immutable; it is removed by taking it out of its slot, and freed when no thread guards
+//! it ([`Table::with`]) or is pinned ([`Table::get`]) any longer that may have found it.
 //!
 //! # Values
 //!
@@ -28,7 +29,7 @@
 //! # Races
 //!
 //! - *A look-up meets a removal.* It finds the entry or nothing. Found, the entry stays
-//!   for as long as the pin: the call goes on with a handle that is closed by now.
+//!   for as long as the pin or the guard: the call goes on with a handle that is closed by now.
 //! - *Two remove the same value.* Both find the entry, one takes it out.
 //! - *A look-up with a value whose slot is in use again.* The entry found is another
 //!   one, with another value: nothing is found.
@@ -191,8 +192,41 @@ where
     pub fn get<'g>(&'g self, value: u32, pin: &'g P::Pin) -> Option<&'g Entry<T>> {
         // ORDERING(entry-published): Acquire; pairs with the Release in `insert`.
         let entry = self.slot(value)?.load(pin, Site::FindEntry)?;
-        let found = entry.value == value || !self.platform.performs(Step::CompareValue);
-        found.then_some(entry)
+        self.matches(entry, value).then_some(entry)
+    }
+
+    #[inline(always)]
+    fn matches(&self, entry: &Entry<T>, value: u32) -> bool {
+        entry.value == value || !self.platform.performs(Step::CompareValue)
+    }
+
+    /// Calls `f` with what [`get`](Self::get) finds, without being pinned if possible: for calls
+    /// that should cost little. As long as `f` runs the entry is kept, and nothing else.
+    #[inline(always)]
+    pub fn with<R>(&self, value: u32, f: impl FnOnce(&Entry<T>) -> R) -> Option<R> {
+        let slot = self.slot(value)?;
+        self.platform.with_record(move |record| {
+            if !record.is_idle(&self.platform) {
+                return self.with_pin(value, &mut Some(f));
+            }
+            let entry = record.guard(&self.platform, slot)?;
+            self.matches(&entry, value).then(|| f(&entry))
+        })
+    }
+
+    /// For a thread that guards something already, or nothing ever before.
+    ///
+    /// Takes `f` in another form, lest it be stored in memory for this call on the way to the other.
+    #[cold]
+    #[inline(never)]
+    fn with_pin<R, F>(&self, value: u32, f: &mut Option<F>) -> Option<R>
+    where
+        F: FnOnce(&Entry<T>) -> R,
+    {
+        self.platform.hazards().enlist(&self.platform);
+        self.get(value, &self.pin())
+            .zip(f.take())
+            .map(|(entry, f)| f(entry))
     }
 
     /// Closes a handle: from now on nobody finds it. Of several callers one gets the
@@ -200,9 +234,9 @@ where
     pub fn remove<'g>(&'g self, value: u32, pin: &'g P::Pin) -> Option<&'g Entry<T>> {
         let entry = self.get(value, pin)?;
         let slot = self.slot(entry.value)?;
-        if !slot.take(entry, pin, Site::RemoveEntry) {
-            return None;
-        }
+        let removed = slot.take(entry, pin, Site::RemoveEntry)?;
+        let hazards = self.platform.hazards();
+        hazards.free_unguarded(&self.platform, removed, pin);
         let next = self.codec.next(self.codec.decode(entry.value));
         self.free.lock().again.push_back(next);
         Some(entry)
