@@ -143,9 +143,11 @@ fn thread_that_ended_guards_nothing() {
 #[test]
 fn handles_are_closed_under_threads_in_full_flight() {
     const ROUNDS: usize = if cfg!(miri) { 20 } else { 20_000 };
+    const LOOKS: usize = if cfg!(miri) { 2 } else { 2_000 };
     let (table, dropped) = table();
     let current = AtomicU32::new(insert(&table, &dropped));
-    let start = Barrier::new(3);
+    let closing = AtomicU32::new(0);
+    let start = Barrier::new(2);
     let look_up = || {
         start.wait();
         loop {
@@ -153,22 +155,26 @@ fn handles_are_closed_under_threads_in_full_flight() {
             if value == 0 {
                 return;
             }
-            table.with(value, |canary| canary.assert_alive());
+            table.with(value, |canary| {
+                // Long enough for what is wrongly handed over to be freed; else short, to begin often.
+                let closing = closing.load(Ordering::Relaxed) == value;
+                (0..if closing { LOOKS } else { 1 }).for_each(|_| canary.assert_alive());
+            });
         }
     };
     thread::scope(|scope| {
-        let lookers = [scope.spawn(look_up), scope.spawn(look_up)];
+        let looker = scope.spawn(look_up);
         start.wait();
         for _ in 0..ROUNDS {
             let next = insert(&table, &dropped);
             let value = current.load(Ordering::Relaxed);
+            closing.store(value, Ordering::Relaxed);
             assert!(close(&table, value));
             current.store(next, Ordering::Release);
+            reclaim_soon();
         }
         assert!(close(&table, current.swap(0, Ordering::Release)));
-        for looker in lookers {
-            looker.join().expect("no look-up finds what was freed");
-        }
+        looker.join().expect("no look-up finds what was freed");
     });
     await_dropped(&dropped, ROUNDS + 1);
 }
