@@ -133,7 +133,12 @@ impl State {
         risen.set(Signals::WRITE_DISABLED, own.disabled);
         risen.set(Signals::PEER_WRITE_DISABLED, peer.disabled);
         // Enabled, and with space, if only for a moment.
-        let writable = own.enabled && self.free > 0 && !self.peer_closed;
+        let enabled = own.enabled && !self.peer_closed;
+        // The space came while the peer lived: only it makes any, and it closes afterwards.
+        let was_full = before.free == 0
+            && !before.peer_closed
+            && before.own_flags & flags::WRITE_DISABLED == 0;
+        let writable = self.free > 0 && (enabled || was_full);
         risen.set(
             Signals::WRITABLE,
             writable || risen.contains(Signals::WRITABLE),

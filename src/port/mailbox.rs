@@ -357,6 +357,10 @@ impl Inbox for Mailbox {
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<()> {
         let mut sources = self.lock_sources();
+        // Closing comes before, and then nobody is added; or after, and finds this one.
+        if self.lock_queue().closed {
+            return Err(Error::PeerClosed);
+        }
         let source = sources.entry(id).or_insert_with(|| Source {
             subject,
             watched: false,

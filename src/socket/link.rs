@@ -521,6 +521,11 @@ impl Link {
             return Ok(());
         }
         let mut watch = self.watch.lock().unwrap_or_else(|e| e.into_inner());
+        // Relaxed: it was set before the lock was taken that took the watch away. The descriptor is
+        // about to be replaced, and an entry for it could not be taken off the list any more.
+        if self.moved.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         if watch.is_none() {
             let survivor = Survivor {
                 outgoing: self.outgoing.clone(),

@@ -67,6 +67,7 @@ impl Link {
             }
             let (outgoing, incoming) = (self.belled(Role::Producer), self.belled(Role::Consumer));
             if let Err(error) = events::arm(&outgoing, &incoming, interest) {
+                list.armed = Interest::NONE;
                 list.fail(error);
                 return Err(error);
             }
@@ -170,8 +171,9 @@ impl Subject for Link {
         self.with_observers(|list| {
             list.check_open()?;
             if let Sink::Port(registration) = &observer.sink {
-                self.have_watched(&*registration.inbox)?;
+                // First, so that it is told to forget also what it failed to watch.
                 list.remember(&registration.inbox);
+                self.have_watched(&*registration.inbox)?;
             }
             // From here on nobody turns anything off without our noticing.
             self.set_observed(true);

@@ -114,7 +114,10 @@ impl Watch {
         // It is on the list: `start` put it there, and `self` goes with it.
         let removed = self.epoll.delete(doorbell);
         debug_assert_eq!(removed, Ok(()));
-        self.destroy();
+        // If it could not be taken off, the thread may fetch the address for ever.
+        if removed.is_ok() {
+            self.destroy();
+        }
     }
 
     /// Frees the entry, which is not on the list, when the thread is done with it.

@@ -90,17 +90,35 @@ impl Core {
         result
     }
 
+    /// # Errors
+    /// [`Error::Forked`](error::Error::Forked): the event and its observers are the parent's.
+    fn check_forked(&self) -> error::Result<()> {
+        if self.generation == fork::generation() {
+            Ok(())
+        } else {
+            Err(error::Error::Forked)
+        }
+    }
+
     /// Clears and sets signals, at once.
-    pub(super) fn signal(&self, clear: Signals, set: Signals) {
+    ///
+    /// # Errors
+    /// [`Error::Forked`](error::Error::Forked).
+    pub(super) fn signal(&self, clear: Signals, set: Signals) -> error::Result<()> {
+        self.check_forked()?;
         self.with_observers(|list| {
             let now = (self.state().0 - clear) | set;
             self.signals.store(now.bits(), Ordering::Release);
             list.look(State(now));
         });
+        Ok(())
     }
 
     /// The last handle is gone.
     pub(super) fn close(&self) {
+        if self.check_forked().is_err() {
+            return;
+        }
         let inboxes = self.with_observers(|list| {
             let now = self.state().0;
             list.withdraw(&|_| true, Withdrawal::Closed, now);
@@ -118,15 +136,14 @@ impl Subject for Core {
     }
 
     fn signals(&self) -> error::Result<Signals> {
+        self.check_forked()?;
         Ok(self.state().0)
     }
 
     fn look(&self) {}
 
     fn enroll(&self, observer: Observer) -> error::Result<()> {
-        if self.generation != fork::generation() {
-            return Err(error::Error::Forked);
-        }
+        self.check_forked()?;
         self.with_observers(|list| {
             list.check_open()?;
             if let Sink::Port(registration) = &observer.sink {
@@ -138,6 +155,9 @@ impl Subject for Core {
     }
 
     fn withdraw(&self, which: &dyn Fn(&Observer) -> bool, why: Withdrawal) -> usize {
+        if self.check_forked().is_err() {
+            return 0;
+        }
         let now = self.state().0;
         self.with_observers(|list| list.withdraw(which, why, now))
     }

@@ -101,7 +101,7 @@ impl Object {
     /// The last handle is gone.
     pub(super) fn close(&self) {
         match &self.content {
-            Content::Socket(socket) => socket.link().close_now(),
+            Content::Socket(socket) => socket.close(),
             Content::Event(event) => event.core().close(),
             Content::Port(mailbox, _) => mailbox.close(),
         }

@@ -29,8 +29,7 @@ pub fn zx_object_signal(
             Content::Event(event) => {
                 let all = Signals::USER_ALL | Signals::EVENT_SIGNALED;
                 let [clear, set] = permitted([clear_mask, set_mask], all)?;
-                event.core().signal(clear, set);
-                Ok(())
+                Ok(event.core().signal(clear, set)?)
             }
             Content::Port(..) => Err(Status::NOT_SUPPORTED),
         }

@@ -59,6 +59,17 @@ impl Socket {
         Ok((self.receiving.lock()?, self.sending.lock()?))
     }
 
+    /// The last handle is gone. What calls under way have been let in to write is written before the
+    /// peer sees the end; those that come later find nothing to write to.
+    pub(super) fn close(&self) {
+        // Refused only where other threads may not be waited for.
+        let held = self.lock();
+        self.link.close_now();
+        if let Ok((mut receiving, mut sending)) = held {
+            (*receiving, *sending) = (None, None);
+        }
+    }
+
     /// Waits until every call has ended that is under way in either direction: those that come
     /// later know of observers that were added before.
     pub(super) fn settle(&self) -> Result {

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use super::handle;
 use super::socket;
 use super::status::{Result, Status};
+use super::sync::reclaim_soon;
 use super::types::*;
 use crate::signals::Rights;
 use crate::socket::envelope;
@@ -55,6 +56,10 @@ pub fn handle_to_fd(handle: zx_handle_t) -> Result<OwnedFd> {
     handle::take_last(handle)?;
     endpoint.link().complete_move(inert);
     (*receiving, *sending) = (None, None);
+    drop((receiving, sending));
+    drop(object);
+    // What is left here should not keep its memory until the next call.
+    reclaim_soon();
     Ok(envelope)
 }
 
