@@ -446,3 +446,38 @@ fn every_sleeper_gets_one_of_as_many_packets() {
         assert_eq!(taken, (0..5).collect());
     });
 }
+
+/// What is read and written in place, or from a file, is seen like any other read and write.
+#[test]
+fn edges_show_whatever_way_bytes_are_moved() {
+    let _alone = alone();
+    let port = Port::new().unwrap();
+    let (mut a, mut b) = pair();
+    a.try_write(b"x").unwrap();
+    port.register(&b, 1, Signals::READABLE, Trigger::Edge)
+        .unwrap();
+    // It was on all along, and goes off by a read in place; the next byte is a rise.
+    b.try_chunk().unwrap().consume(1);
+    assert_eq!(keys(&port), []);
+    a.try_write(b"y").unwrap();
+    assert_eq!(keys(&port), [1]);
+
+    // The same of space, filled in place.
+    let capacity = a.info().capacity;
+    port.register(&a, 2, Signals::WRITABLE, Trigger::Edge)
+        .unwrap();
+    let rest = capacity - 1;
+    a.try_reserve(rest).unwrap().commit(rest);
+    assert_eq!(keys(&port), []);
+    assert_eq!(b.try_read(&mut [0; 8]), Ok(8));
+    assert_eq!(keys(&port), [2]);
+
+    // And filled from a file while somebody observes.
+    port.register(&a, 3, Signals::WRITABLE, Trigger::Edge)
+        .unwrap();
+    let zeros = std::fs::File::open("/dev/zero").unwrap();
+    assert_eq!(a.try_write_from_fd(&zeros, 8), Ok(8));
+    assert_eq!(keys(&port), []);
+    assert_eq!(b.try_read(&mut [0; 8]), Ok(8));
+    assert_eq!(keys(&port), [3]);
+}

@@ -990,3 +990,54 @@ fn wait_on_a_closed_port_lasts_until_its_deadline() {
         close([a, b]);
     });
 }
+
+/// What a write has been let in to write is read, though another thread closes the last handle
+/// meanwhile; and when the end has been seen, nothing shows as readable.
+#[test]
+fn close_under_a_write_loses_no_byte_that_was_accepted() {
+    const ROUNDS: u32 = 300;
+    alone(|| {
+        for _ in 0..ROUNDS {
+            let (a, b) = zx_socket_create(ZX_SOCKET_STREAM).unwrap();
+            let written = AtomicU64::new(0);
+            thread::scope(|scope| {
+                let writer = scope.spawn(|| {
+                    loop {
+                        match zx_socket_write(a, 0, b"eight ok") {
+                            Ok(len) => {
+                                written.fetch_add(len as u64, Ordering::Relaxed);
+                            }
+                            Err(Status::SHOULD_WAIT) => thread::yield_now(),
+                            Err(Status::BAD_HANDLE) => return,
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                });
+                let reader = scope.spawn(move || {
+                    let mut read = 0_u64;
+                    loop {
+                        match zx_socket_read(b, 0, &mut [0; 4096]) {
+                            Ok(len) => read += len as u64,
+                            Err(Status::SHOULD_WAIT) => thread::yield_now(),
+                            Err(Status::PEER_CLOSED) => return read,
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                });
+                while written.load(Ordering::Relaxed) == 0 {
+                    thread::yield_now();
+                }
+                zx_handle_close(a).unwrap();
+                writer.join().unwrap();
+                assert_eq!(reader.join().unwrap(), written.load(Ordering::Relaxed));
+            });
+            let mut observed = 0;
+            let looked = zx_object_wait_one(b, 0, 0, Some(&mut observed));
+            assert_eq!(
+                (looked, observed),
+                (Err(Status::TIMED_OUT), ZX_SOCKET_PEER_CLOSED)
+            );
+            close([b]);
+        }
+    });
+}

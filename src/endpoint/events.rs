@@ -51,7 +51,11 @@ impl Interest {
     ///
     /// A signal that is on can only go off by our own doing, and we look again then.
     pub fn new(how: u32, signals: Signals, state: &State) -> Self {
-        let off = signals - state.signals();
+        let mut off = signals - state.signals();
+        if state.is_disabled() {
+            // Not by any number of bytes.
+            off.remove(Signals::WRITABLE);
+        }
         let least = |one: Signals, threshold: Signals, bytes: u64| {
             if off.contains(one) {
                 1

@@ -89,9 +89,14 @@ impl State {
         }
     }
 
+    /// Whether this endpoint may not write.
+    pub fn is_disabled(&self) -> bool {
+        self.own_flags & flags::WRITE_DISABLED != 0
+    }
+
     /// The signals that are on.
     pub fn signals(&self) -> Signals {
-        let own_disabled = self.own_flags & flags::WRITE_DISABLED != 0;
+        let own_disabled = self.is_disabled();
         let peer_disabled = self.peer_flags & flags::WRITE_DISABLED != 0;
         let writable = !own_disabled
             && if self.peer_closed {

@@ -123,7 +123,7 @@ impl Mailbox {
         }
     }
 
-    /// Has a notice queued when any of `wanted` is met, once.
+    /// Has a notice queued when any of `wanted` is met, once. Returns the observer's identity.
     ///
     /// # Errors
     /// [`Error::Os`]; [`Error::FenceRefused`]; [`Error::Forked`]; [`Error::PeerClosed`] if the
@@ -136,7 +136,7 @@ impl Mailbox {
         wanted: Signals,
         edge: bool,
         clock: Option<ClockId>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         self.check_owner()?;
         let registration = Registration {
             inbox: self.this.upgrade().expect("whoever calls holds it"),
@@ -145,7 +145,9 @@ impl Mailbox {
             clock,
         };
         let sink = Sink::Port(registration);
-        subject.enroll(Observer::new(handle, wanted, edge, sink))
+        let observer = Observer::new(handle, wanted, edge, sink);
+        let id = observer.id;
+        subject.enroll(observer).map(|()| id)
     }
 
     /// Queues a packet by hand.

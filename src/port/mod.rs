@@ -143,6 +143,7 @@ impl Port {
         let clock = Some(ClockId::CLOCK_MONOTONIC);
         self.mailbox
             .register(&subject, 0, key, signals, edge, clock)
+            .map(drop)
     }
 
     /// Queues a packet. Does not block. Like `zx_port_queue`.

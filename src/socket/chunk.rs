@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::half;
 use super::link::{Lane, Link};
 use crate::endpoint::{Grant, Reader};
 use crate::mem::{SharedSlice, SharedSliceMut};
 use crate::ring::Record;
 use crate::ring::record::Prefix;
 
-/// The endpoint, if somebody waits for its signals and should be told of a change.
-fn observed(lane: &Lane) -> Option<Arc<Link>> {
+/// The endpoint, if somebody waits for its signals and should be shown every change.
+fn observed_link(lane: &Lane) -> Option<Arc<Link>> {
     let link = lane.link();
     (!link.is_unobserved()).then(|| Arc::clone(link))
 }
@@ -100,14 +101,27 @@ impl<'a> Reservation<'a> {
             "commit of {len} bytes out of a reservation of {}",
             self.len()
         );
-        let observed = observed(self.grant.ring().mem());
+        match observed_link(self.grant.ring().mem()) {
+            None => self.publish(len),
+            Some(link) => link.with_observers(|list| {
+                link.look_once(list);
+                // As `half::observed` has it: what was free before, and what is after.
+                let free = self.grant.ring().free().max(list.before().free);
+                self.publish(len);
+                list.look(list.before().with_free(free));
+                list.note(list.before().with_free(free - len as u64));
+                // They have been told if they cannot be told of what is to come.
+                let _ = link.look_and_arm(list);
+            }),
+        }
+    }
+
+    /// Sends the first `len` bytes, unseen by observers.
+    pub(super) fn publish(self, len: usize) {
         match (len, self.prefix) {
             (0, _) => drop(self.grant),
             (len, 0) => self.grant.commit(len),
             (len, _) => self.grant.commit_datagram(len),
-        }
-        if let Some(link) = observed {
-            link.look();
         }
     }
 }
@@ -203,13 +217,15 @@ impl<'a> ReadChunk<'a> {
             "{len} bytes consumed out of a chunk of {}",
             self.len
         );
-        match self.record {
-            Some(record) if len > 0 => self.reader.consume_datagram(record),
+        let record = self.record;
+        let take = |reader: &mut Reader<Lane>| match record {
+            Some(record) if len > 0 => reader.consume_datagram(record),
             Some(_) => {}
-            None => self.reader.consume(len),
-        }
-        if let Some(link) = observed(self.reader.mem()) {
-            link.look();
+            None => reader.consume(len),
+        };
+        match observed_link(self.reader.mem()) {
+            None => take(self.reader),
+            Some(link) => half::observed(self.reader, &link, take),
         }
     }
 }

@@ -306,9 +306,11 @@ macro_rules! envelope_conversions {
             /// [`TransferError`] with the endpoint, unharmed: [`Error::Os`], as when there are
             /// no descriptors left; [`Error::Forked`]; [`Error::Protocol`].
             pub fn into_fd(self) -> Result<OwnedFd, TransferError<Self>> {
-                match pack(self.link(), self.link().rights()) {
-                    Ok(envelope) => {
-                        self.link().set_moved();
+                let link = self.link();
+                let packed = pack(link, link.rights());
+                match packed.and_then(|envelope| Ok((envelope, link.prepare_move()?))) {
+                    Ok((envelope, inert)) => {
+                        link.complete_move(inert);
                         Ok(envelope)
                     }
                     Err(error) => Err(TransferError::new(error, self)),

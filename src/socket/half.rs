@@ -227,22 +227,7 @@ impl<E: End> Half<E> {
     fn attempt_observed<T>(&mut self, mut call: impl FnMut(&mut E) -> Result<T>) -> Result<T> {
         self.link().check_owner()?;
         let link = Arc::clone(self.link());
-        let result = link.with_observers(|list| {
-            link.look_once(list);
-            let before = self.end.total();
-            let result = call(&mut self.end);
-            let moved = self.end.total().wrapping_sub(before);
-            if moved > 0 {
-                // What the call saw was there before it moved any of it, whoever looked; what the
-                // last look saw was there too, even if the call had no need to see it.
-                let there = E::amount(list.before()).max(self.end.seen() + moved);
-                list.look(E::with_amount(*list.before(), there));
-                list.note(E::with_amount(*list.before(), there - moved));
-            }
-            // Observers have been told if they cannot be told of what is to come; the call was made.
-            let _ = link.look_and_arm(list);
-            result
-        });
+        let result = observed(&mut self.end, &link, &mut call);
         result.or_else(|error| self.attempt_again(error, call))
     }
 
@@ -335,6 +320,27 @@ impl<E: End> Half<E> {
         }
         result
     }
+}
+
+/// Carries out `call` under the lock of the endpoint's observers, and shows them the state before and
+/// the one after.
+pub(crate) fn observed<E: End, T>(end: &mut E, link: &Link, call: impl FnOnce(&mut E) -> T) -> T {
+    link.with_observers(|list| {
+        link.look_once(list);
+        let before = end.total();
+        let result = call(end);
+        let moved = end.total().wrapping_sub(before);
+        if moved > 0 {
+            // What the call saw was there before it moved any of it, whoever looked; what the
+            // last look saw was there too, even if the call had no need to see it.
+            let there = E::amount(list.before()).max(end.seen() + moved);
+            list.look(E::with_amount(*list.before(), there));
+            list.note(E::with_amount(*list.before(), there - moved));
+        }
+        // Observers have been told if they cannot be told of what is to come; the call was made.
+        let _ = link.look_and_arm(list);
+        result
+    })
 }
 
 /// The last half closes the endpoint; the peer sees it before the drop returns.

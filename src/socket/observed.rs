@@ -33,14 +33,8 @@ impl Link {
     /// Does something under the observers' lock, and then tells who has to be told.
     pub(crate) fn with_observers<T>(&self, f: impl FnOnce(&mut List<State>) -> T) -> T {
         postponed::after(|| {
-            let mut list = self.observers.lock();
-            let result = f(&mut list);
-            let release = list.take_release();
-            drop(list);
-            if release {
-                events::alert_own(self.direction(Role::Consumer));
-            }
-            result
+            let _released = Release(self);
+            f(&mut self.observers.lock())
         })
     }
 
@@ -147,6 +141,18 @@ impl Link {
         let descriptor = (!silent).then(|| self.doorbell().as_fd());
         let subject: Weak<dyn Subject> = self.weak();
         inbox.watch(self.id, subject, descriptor)
+    }
+}
+
+/// Wakes threads that were served, when the lock is released, be it by a panic of the caller's
+/// own code.
+struct Release<'a>(&'a Link);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        if self.0.observers.lock().take_release() {
+            events::alert_own(self.0.direction(Role::Consumer));
+        }
     }
 }
 

@@ -37,11 +37,14 @@ macro_rules! pass {
             /// # Errors
             /// [`TransferError`] with the endpoint: [`Error::Os`]; [`Error::Forked`].
             pub fn send_to(self, socket: &UnixStream) -> Result<(), TransferError<Self>> {
-                let sent = envelope::pack(self.link(), self.link().rights())
-                    .and_then(|fd| send(socket, &fd));
+                let link = self.link();
+                let sent = link.prepare_move().and_then(|inert| {
+                    send(socket, &envelope::pack(link, link.rights())?)?;
+                    Ok(inert)
+                });
                 match sent {
-                    Ok(()) => {
-                        self.link().set_moved();
+                    Ok(inert) => {
+                        link.complete_move(inert);
                         Ok(())
                     }
                     Err(error) => Err(TransferError::new(error, self)),

@@ -338,7 +338,8 @@ fn try_write_from_fd(half: &mut Sending, fd: BorrowedFd<'_>, most: usize) -> Res
     half.attempt(|w| {
         let mut space = Reservation::stream(w.begin(1, most)?);
         let len = fdio::read_into(fd, space.spans()).map_err(|e| Error::os("readv", e))?;
-        space.commit(len);
+        // The attempt itself shows the change to observers.
+        space.publish(len);
         Ok(len)
     })
 }

@@ -106,7 +106,8 @@ fn socket(socket: &Socket) -> Result<Record> {
         Kind::Stream => ZX_SOCKET_STREAM,
         Kind::Datagram => ZX_SOCKET_DATAGRAM,
     };
-    let available = socket.next_len(state.queued)?;
+    // Others may have read since.
+    let available = socket.next_len(state.queued)?.min(state.queued);
     let mut record = Record::new();
     record.put(0, &options.to_ne_bytes());
     record.put(4, &[0; 4]);

@@ -73,8 +73,8 @@ impl Socket {
     /// Waits until every call has ended that is under way in either direction: those that come
     /// later know of observers that were added before.
     pub(super) fn settle(&self) -> Result {
-        drop(self.receiving.lock()?);
-        drop(self.sending.lock()?);
+        self.receiving.settle()?;
+        self.sending.settle()?;
         Ok(())
     }
 

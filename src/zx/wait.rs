@@ -8,7 +8,7 @@ use super::handle;
 use super::object::{Content, Object};
 use super::status::{Result, Status};
 use super::types::*;
-use crate::observe::{self, End, Item};
+use crate::observe::{self, End, Item, Withdrawal};
 use crate::signals::{Rights, Signals};
 use crate::sys::deadline::Deadline;
 
@@ -190,15 +190,16 @@ pub fn zx_object_wait_async(
     let subject = object.shared_subject()?;
     let wanted = Signals::from_bits_retain(signals);
     let edge = options & ZX_WAIT_ASYNC_EDGE != 0;
-    match mailbox.register(&subject, handle, key, wanted, edge, clock) {
-        // The object went with its last handle, just now.
+    let id = match mailbox.register(&subject, handle, key, wanted, edge, clock) {
+        // The object or the port went with its last handle, just now.
         Err(crate::Error::PeerClosed) => return Err(Status::BAD_HANDLE),
         result => result?,
-    }
+    };
     settle(&object);
-    // Whoever closed either handle meanwhile did not find the registration.
+    // Whoever closed the handle meanwhile did not find the registration. What others with the
+    // same key have delivered stays.
     if !handle::is_open(handle) {
-        mailbox.cancel(&*subject, handle, key);
+        subject.withdraw(&|observer| observer.id == id, Withdrawal::GaveUp);
         return Err(Status::BAD_HANDLE);
     }
     subject.look();

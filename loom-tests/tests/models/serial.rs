@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 use zocket_loom_tests::{LoomProcess, Payload, Rules, claim};
 
@@ -120,7 +121,31 @@ fn refused_fence_leaves_the_owner_in_place(rules: Rules) {
     claim!(sum(&serial) == 3 + u32::from(added), "an addition was lost");
 }
 
+/// A thread that settles waits for a call that is under way, and goes on when that is over.
+fn settling_meets_a_call_under_way(rules: Rules) {
+    let (_, serial) = serial(rules);
+    let guarded = serial.lock().expect("nobody else is the owner");
+    let over = Rc::new(AtomicU32::new(0));
+    let (theirs, seen) = (Rc::clone(&serial), Rc::clone(&over));
+    let other = thread::spawn(move || {
+        claim!(theirs.settle().is_ok(), "refused");
+        // Relaxed: the lock orders it.
+        claim!(seen.load(Ordering::Relaxed) == 1, "the call goes on");
+    });
+    guarded.set(guarded.get() + 1);
+    over.store(1, Ordering::Relaxed);
+    drop(guarded);
+    add(&serial);
+    other.join().expect("the other ends");
+    claim!(sum(&serial) == 2, "an addition was lost");
+}
+
 models! { local:
+    settling_meets_a_call_under_way, Some(3);
+    relaxed [Leave Claim, ObserveLeft Claim]
+    dropped [LeaveThenCheck Deadlock, RevokeThenLook Deadlock]
+    skipped [AwaitOwner Claim, WakeAfterLeave Deadlock]
+
     two_first_users_meet, None;
     relaxed [Leave Race, ObserveLeft Race]
     dropped [LeaveThenCheck Deadlock, RevokeThenLook Deadlock]

@@ -156,6 +156,25 @@ impl<T, P: Platform> Serial<T, P> {
         }
     }
 
+    /// Waits until everybody has left who is inside now. The owner stays the owner.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub fn settle(&self) -> Result<()> {
+        let _mutex = self.mutex.lock();
+        let owner = self.owner();
+        let thread = self.platform.number_thread();
+        if !owner.is_somebody() || owner.is(thread) {
+            // Who comes in by the mutex has left.
+            return Ok(());
+        }
+        self.revoke(owner, owner.successor(thread))?;
+        // Nobody has come in since. An owner that was sent away meanwhile waits for the mutex,
+        // and finds this.
+        self.set_owner(owner);
+        Ok(())
+    }
+
     /// The guarded value; nobody can be inside.
     pub fn get_mut(&mut self) -> &mut T {
         self.guarded.get_mut()
