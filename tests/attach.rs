@@ -1235,7 +1235,11 @@ fn any_rights_in_an_envelope_are_granted_or_refused() {
             }
             let handle = match zx::handle_from_fd(repacked(&parts)) {
                 Ok(handle) if known => handle,
-                Err((Status::INVALID_ARGS, Some(_))) if !known => continue,
+                Err(error) if !known => {
+                    assert_eq!(error.status(), Status::INVALID_ARGS, "{rights:#x}");
+                    assert!(error.into_fd().is_some(), "{rights:#x}");
+                    continue;
+                }
                 result => panic!("{rights:#x}: {result:?}"),
             };
             let allowed = |right: u32, result: Result<(), Status>| {

@@ -904,7 +904,7 @@ const CALLS: &[Call] = {
             "move",
             |pool, rng| {
                 let fd = handle_to_fd(pool.handle(rng))?;
-                let new = handle_from_fd(fd).map_err(|(status, _)| status)?;
+                let new = handle_from_fd(fd)?;
                 pool.renew(rng, new)
             },
             &[S::BAD_HANDLE, S::BAD_STATE],

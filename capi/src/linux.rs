@@ -88,7 +88,7 @@ pub unsafe extern "C" fn zocket_handle_from_fd(fd: c_int, out: *mut zx_handle_t)
 /// Makes a handle of a duplicate, so that the caller's own descriptor is never in
 /// doubt: the engine keeps what it was given if it got so far as to empty it.
 fn claim(fd: c_int) -> Result<zx_handle_t> {
-    zx::handle_from_fd(duplicate(fd)?).map_err(|(status, _)| status)
+    Ok(zx::handle_from_fd(duplicate(fd)?)?)
 }
 
 fn duplicate(fd: c_int) -> Result<OwnedFd> {

@@ -323,6 +323,25 @@ mod tests {
     }
 
     #[test]
+    fn space_that_came_before_the_end_has_risen() {
+        let full = State::default();
+        let orphaned = State {
+            peer_closed: true,
+            ..empty()
+        };
+        let expected = Signals::WRITABLE | Signals::PEER_CLOSED;
+        assert_eq!(orphaned.risen_since(&full), expected);
+        // No space came: it had been there, or the peer was closed already, or it did not.
+        assert_eq!(orphaned.risen_since(&empty()), Signals::PEER_CLOSED);
+        let full_orphan = State {
+            free: 0,
+            ..orphaned
+        };
+        assert_eq!(orphaned.risen_since(&full_orphan), Signals::empty());
+        assert_eq!(full_orphan.risen_since(&full), Signals::PEER_CLOSED);
+    }
+
+    #[test]
     fn stored_signals_have_risen_by_their_trace_only() {
         let user = |n: u32| Signals::from_bits_retain(Signals::USER_0.bits() << n);
         // On without a trace: they were, or somebody took the trace. Off with one: a pulse.

@@ -69,6 +69,7 @@ pub enum Trigger {
 #[non_exhaustive]
 pub enum Packet {
     /// A registration was met.
+    #[non_exhaustive]
     Signals {
         /// As registered.
         key: u64,
@@ -80,6 +81,7 @@ pub enum Packet {
         timestamp: i64,
     },
     /// Somebody queued it.
+    #[non_exhaustive]
     User {
         /// As queued.
         key: u64,

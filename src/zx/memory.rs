@@ -3,6 +3,9 @@
 //! In Rust that is a slice. A C caller has a pointer, which may be null or lead
 //! nowhere; what becomes of that is for the implementations of these traits to find out
 //! while they copy, and the calls report it where Zircon's do.
+//!
+//! An implementation runs in the middle of the call: it must not use the endpoint that the call is
+//! about, nor its peer, which panics or never returns.
 
 use crate::mem::{SharedSlice, SharedSliceMut};
 

@@ -71,6 +71,6 @@ pub use socket::{
     zx_socket_shutdown, zx_socket_write,
 };
 pub use status::{Result, Status};
-pub use transfer::{handle_from_fd, handle_to_fd};
+pub use transfer::{ClaimError, handle_from_fd, handle_to_fd};
 pub use types::*;
 pub use wait::{zx_object_wait_async, zx_object_wait_many, zx_object_wait_one};

@@ -1,5 +1,6 @@
 //! Endpoints that leave the process and enter it.
 
+use std::fmt;
 use std::os::fd::OwnedFd;
 
 use super::handle;
@@ -31,7 +32,7 @@ use crate::socket::envelope;
 /// let (a, b) = zx_socket_create(ZX_SOCKET_STREAM)?;
 /// let fd = handle_to_fd(b)?; // send it, or have a child inherit it
 /// zx_socket_write(a, 0, b"hello")?;
-/// let b = handle_from_fd(fd).map_err(|(status, _)| status)?; // there
+/// let b = handle_from_fd(fd)?; // there
 /// assert_eq!(zx_socket_read(b, 0, &mut [0; 8])?, 5);
 /// # Ok::<(), Status>(())
 /// ```
@@ -76,9 +77,51 @@ pub fn handle_to_fd(handle: zx_handle_t) -> Result<OwnedFd> {
 /// cannot be trusted with; `PEER_CLOSED` if its state is impossible; `NO_RESOURCES`,
 /// `NO_MEMORY`. The descriptor comes back if nothing was taken out of it; else the endpoint is
 /// closed.
-pub fn handle_from_fd(fd: OwnedFd) -> Result<zx_handle_t, (Status, Option<OwnedFd>)> {
+pub fn handle_from_fd(fd: OwnedFd) -> Result<zx_handle_t, ClaimError> {
     match envelope::claim_any(fd) {
-        Ok(link) => socket::adopt(link).map_err(|status| (status, None)),
-        Err(error) => Err((error.error().into(), error.into_fd())),
+        Ok(link) => socket::adopt(link).map_err(|status| ClaimError { status, fd: None }),
+        Err(error) => Err(ClaimError {
+            status: error.error().into(),
+            fd: error.into_fd(),
+        }),
+    }
+}
+
+/// Why no endpoint could be taken out of a descriptor.
+///
+/// As long as nothing was taken out, the descriptor comes back with it.
+#[derive(Debug)]
+pub struct ClaimError {
+    status: Status,
+    fd: Option<OwnedFd>,
+}
+
+impl ClaimError {
+    /// What was wrong.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The descriptor, if it is as it was.
+    pub fn into_fd(self) -> Option<OwnedFd> {
+        self.fd
+    }
+}
+
+impl fmt::Display for ClaimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.status.fmt(f)
+    }
+}
+
+impl std::error::Error for ClaimError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.status)
+    }
+}
+
+impl From<ClaimError> for Status {
+    fn from(error: ClaimError) -> Self {
+        error.status
     }
 }
