@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::half;
-use super::link::{Lane, Link};
+use super::lane::Lane;
+use super::link::Link;
 use crate::endpoint::{Grant, Reader};
 use crate::mem::{SharedSlice, SharedSliceMut};
 use crate::ring::Record;

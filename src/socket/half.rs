@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::link::{Lane, Link};
+use super::lane::Lane;
+use super::link::Link;
 use super::misses::Misses;
 use crate::endpoint::signals::State;
 use crate::endpoint::{Reader, Writer};

@@ -1,25 +1,24 @@
-//! What an endpoint owns: its mapping, its end of the doorbell, its settings.
+//! What an endpoint owns: its mapping, its end of the doorbell; whose it is, and how it ends.
 
-use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::Duration;
 
+use super::lane::Belled;
 use super::postponed;
+use super::settings::Settings;
 use crate::endpoint::signals::State;
 use crate::endpoint::{self, Fill, events, signals};
 use crate::error::{Error, Result, Violation};
 use crate::layout::{Header, Side};
 use crate::mem::mapped::Mapped;
-use crate::mem::{Fence, Memory, Role, Word32, waiter};
+use crate::mem::{Fence, Memory, Role, waiter};
 use crate::observe::{self, Observers};
 use crate::signals::{Disposition, Rights, Signals};
 use crate::sys::doorbell::Doorbell;
+use crate::sys::fork;
 use crate::sys::hangup::{OnHangUp, Watch};
 use crate::sys::region::Region;
-use crate::sys::{fork, futex, hangup};
-use crate::wait::{Deadline, Notify, Park, Wake};
 
 /// An endpoint in use. Shared by its two halves; the last one closes it.
 #[derive(Debug)]
@@ -56,73 +55,6 @@ pub(crate) struct Link {
     pub(crate) settings: Settings,
 }
 
-/// What std's sockets keep in the file description: one set for both halves.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    nonblocking: AtomicBool,
-    busy_wait: AtomicBool,
-    read_timeout: AtomicU64,
-    write_timeout: AtomicU64,
-}
-
-// All settings are Relaxed: each is a value of its own that orders nothing.
-impl Settings {
-    fn new() -> Self {
-        Self {
-            nonblocking: AtomicBool::new(false),
-            busy_wait: AtomicBool::new(several_cpus()),
-            read_timeout: AtomicU64::new(0),
-            write_timeout: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn nonblocking(&self) -> bool {
-        self.nonblocking.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_nonblocking(&self, on: bool) {
-        self.nonblocking.store(on, Ordering::Relaxed);
-    }
-
-    pub(crate) fn busy_wait(&self) -> bool {
-        self.busy_wait.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_busy_wait(&self, on: bool) {
-        self.busy_wait.store(on, Ordering::Relaxed);
-    }
-
-    pub(crate) fn timeout(&self, of: Role) -> Option<Duration> {
-        match self.timeout_word(of).load(Ordering::Relaxed) {
-            0 => None,
-            nanos => Some(Duration::from_nanos(nanos)),
-        }
-    }
-
-    pub(crate) fn set_timeout(&self, of: Role, timeout: Option<Duration>) -> Result<()> {
-        let nanos = match timeout {
-            None => 0,
-            Some(Duration::ZERO) => return Err(Error::ZeroTimeout),
-            // Beyond 584 years, as good as that.
-            Some(timeout) => u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX),
-        };
-        self.timeout_word(of).store(nanos, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn timeout_word(&self, of: Role) -> &AtomicU64 {
-        match of {
-            Role::Consumer => &self.read_timeout,
-            Role::Producer => &self.write_timeout,
-        }
-    }
-
-    /// The deadline of a call that begins now and has none of its own.
-    pub(crate) fn deadline(&self, of: Role) -> Deadline {
-        self.timeout(of).map_or(Deadline::NEVER, Deadline::after)
-    }
-}
-
 /// What stands for the owner of an endpoint whose peer has done this: a number that no
 /// count of forks reaches.
 fn dead(violation: Violation) -> u32 {
@@ -144,12 +76,6 @@ fn judge(owner: u32) -> Result<()> {
         .into_iter()
         .find(|violation| owner == dead(*violation));
     Err(violation.map_or(Error::Forked, Error::Protocol))
-}
-
-/// Whether a peer could be running while we look: if not, looking is for nothing.
-fn several_cpus() -> bool {
-    static SEVERAL: OnceLock<bool> = OnceLock::new();
-    *SEVERAL.get_or_init(|| std::thread::available_parallelism().map_or(true, |n| n.get() > 1))
 }
 
 impl Link {
@@ -478,14 +404,11 @@ impl Link {
 
     /// The direction in which this endpoint has `role`, with a way to reach the peer.
     pub(crate) fn belled(&self, role: Role) -> Belled<'_> {
-        Belled {
-            mapped: self.direction(role),
-            link: self,
-        }
+        Belled::new(self, role)
     }
 
     /// Has the peer's observers look: here, if it is in this process.
-    fn alert(&self, bits: u32) {
+    pub(super) fn alert(&self, bits: u32) {
         match self.peer_here() {
             Some(peer) => postponed::look(peer),
             None => {
@@ -597,91 +520,5 @@ impl OnHangUp for Survivor {
         // ORDERING(gone): Release; pairs with the Acquire in `Link::is_gone`.
         self.gone.store(true, Ordering::Release);
         endpoint::hang_up(&self.outgoing, &self.incoming);
-    }
-}
-
-/// One direction of an endpoint, with a way to reach the peer, for whoever is not to wait.
-pub(crate) struct Belled<'a> {
-    mapped: &'a Mapped,
-    link: &'a Link,
-}
-
-impl Deref for Belled<'_> {
-    type Target = Mapped;
-
-    fn deref(&self) -> &Mapped {
-        self.mapped
-    }
-}
-
-impl Notify for Belled<'_> {
-    fn ring(&self) {
-        self.link.doorbell.ring();
-    }
-
-    fn alert(&self, bits: u32) {
-        self.link.alert(bits);
-    }
-}
-
-/// One direction of an endpoint in use: what the halves read, write and wait on.
-#[derive(Debug)]
-pub(crate) struct Lane {
-    mapped: Mapped,
-    link: Arc<Link>,
-}
-
-impl Lane {
-    /// The direction of `link` in which it has `role`.
-    pub(crate) fn new(link: Arc<Link>, role: Role) -> Self {
-        Self {
-            mapped: link.direction(role).clone(),
-            link,
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.link
-    }
-}
-
-impl Deref for Lane {
-    type Target = Mapped;
-
-    #[inline(always)]
-    fn deref(&self) -> &Mapped {
-        &self.mapped
-    }
-}
-
-impl Notify for Lane {
-    fn ring(&self) {
-        self.link.doorbell.ring();
-    }
-
-    fn alert(&self, bits: u32) {
-        self.link.alert(bits);
-    }
-}
-
-impl Park for Lane {
-    fn sleep(&self, word: Word32, expected: u32, deadline: Deadline) -> Result<Wake> {
-        // The other half may have disconnected; the peer can take back its wake-up.
-        self.link.check_owner()?;
-        self.link.start_watch()?;
-        hangup::check()?;
-        if self.link.is_gone() {
-            // The bits are about to be set; or somebody who still has the memory has taken
-            // them back. Either way there is nothing to sleep for.
-            self.link.hang_up();
-            return Err(Error::PeerClosed);
-        }
-        Ok(futex::wait(self.mapped.futex(word), expected, deadline))
-    }
-
-    #[inline(always)]
-    fn relax(&self) {
-        std::hint::spin_loop();
     }
 }

@@ -9,12 +9,14 @@ pub(crate) mod envelope;
 mod fdio;
 mod half;
 mod info;
+mod lane;
 mod link;
 mod misses;
 mod observed;
 mod pass;
 mod postponed;
 pub mod process;
+mod settings;
 mod stream;
 mod wait;
 
@@ -24,7 +26,8 @@ pub use datagram::{Datagram, OwnedRecvHalf, OwnedSendHalf};
 pub use envelope::{ClaimError, TransferError};
 pub(crate) use half::{Receiving, Sending};
 pub use info::Info;
-pub(crate) use link::{Lane, Link};
+pub(crate) use lane::Lane;
+pub(crate) use link::Link;
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, Stream};
 pub use wait::{WaitItem, Waitable, wait_many};
 
