@@ -160,7 +160,10 @@ impl Port {
     ///
     /// let port = Port::new()?;
     /// port.queue(5, [1; 32])?;
-    /// assert_eq!(port.wait(None)?, Packet::User { key: 5, payload: [1; 32] });
+    /// let Packet::User { key, payload, .. } = port.wait(None)? else {
+    ///     panic!("nothing else was queued");
+    /// };
+    /// assert_eq!((key, payload), (5, [1; 32]));
     /// # Ok::<(), zocket::Error>(())
     /// ```
     pub fn queue(&self, key: u64, payload: [u8; 32]) -> Result<()> {
