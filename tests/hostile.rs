@@ -19,8 +19,8 @@ use support::hostile::{Access, Ask, Enemy, Honest, Hostile, Target, World};
 use zocket::protocol::events::{self, Interest, NEVER};
 use zocket::protocol::signals::{self, State};
 use zocket::protocol::{
-    Deadline, Reader, Role, Site, Spinner, Word32, Word64, Writer, close, disable, fill, flags,
-    hang_up, is_closed, set_disposition, shut_down, stored, take_over, waiter,
+    Deadline, End, Reader, Role, Site, Spinner, Word32, Word64, Writer, close, disable, fill,
+    flags, hang_up, is_closed, set_disposition, shut_down, stored, take_over, waiter,
 };
 use zocket::{Disposition, Error, Kind, Result, Signals, Violation};
 
@@ -37,6 +37,7 @@ enum Op {
     SendVectored(usize, usize),
     /// `least`, `most`, and how much of the grant to commit.
     Grant(usize, usize, usize),
+    GrantAll(usize),
     CheckSpace(usize),
     Check,
     WaitSpace(usize),
@@ -51,6 +52,8 @@ enum Op {
     PeekDatagram(usize),
     /// Look at what is there, then consume part of it.
     Chunk(usize),
+    /// As many bytes as are there now.
+    Now(usize),
     WaitData(usize),
     ArmData(usize),
     End,
@@ -98,6 +101,8 @@ struct Driver<'a> {
     spinner: Spinner,
     /// The violation that each end has reported: for ever, from then on.
     broken: [Option<Violation>; 2],
+    /// Our consuming end knows that the peer is closed: no bytes come any more.
+    over: bool,
     /// The last look at our signals, and what is announced because of them.
     seen: State,
     armed: Interest,
@@ -126,6 +131,7 @@ impl<'a> Driver<'a> {
             reader: None,
             spinner,
             broken: [None; 2],
+            over: false,
             seen: State::default(),
             armed: Interest::NONE,
         };
@@ -150,6 +156,7 @@ impl<'a> Driver<'a> {
                 let reader = Reader::attach(memory, kind, capacity);
                 let error = reader.as_ref().err().copied();
                 self.reader = reader.ok();
+                self.over = false;
                 error
             }
         };
@@ -199,6 +206,7 @@ impl<'a> Driver<'a> {
             | Op::Send(_)
             | Op::SendVectored(..)
             | Op::Grant(..)
+            | Op::GrantAll(_)
             | Op::CheckSpace(_)
             | Op::Check
             | Op::WaitSpace(_)
@@ -211,6 +219,7 @@ impl<'a> Driver<'a> {
             | Op::RecvVectored(..)
             | Op::PeekDatagram(_)
             | Op::Chunk(_)
+            | Op::Now(_)
             | Op::WaitData(_)
             | Op::ArmData(_)
             | Op::End => self.consume(op),
@@ -290,6 +299,17 @@ impl<'a> Driver<'a> {
                     len
                 })
             }
+            Op::GrantAll(n) if stream => {
+                // It need not say what is in the way.
+                let grant = writer.begin_all(n);
+                needs_nothing = grant.is_none();
+                Ok(grant.map_or(0, |grant| {
+                    assert!(n > 0 && grant.len() == n, "{} of {n}", grant.len());
+                    grant.ring().copy_in(0, &vec![4; n]);
+                    grant.commit(n);
+                    n
+                }))
+            }
             Op::CheckSpace(n) => {
                 needs_nothing = n == 0;
                 writer.check_space(n).map(|()| 0)
@@ -360,6 +380,20 @@ impl<'a> Driver<'a> {
                 reader.consume(part);
                 part
             }),
+            Op::Now(n) if stream => {
+                // It need not say why there is nothing.
+                let before = reader.ring().queued();
+                let queued = reader.available_now(n).unwrap_or(0);
+                assert!(
+                    queued == 0 || !self.over || queued == before,
+                    "bytes after the end"
+                );
+                let len = n.min(queued as usize);
+                needs_nothing = len == 0;
+                reader.ring().copy_out(0, &mut buf[..len]);
+                reader.consume(len);
+                Ok(len)
+            }
             Op::Chunk(_) => reader.first_datagram().map(|record| {
                 let queued = reader.ring().queued();
                 assert!(
@@ -386,7 +420,9 @@ impl<'a> Driver<'a> {
             Op::End => {
                 // Says nothing about data; its other answers are checked where they are used.
                 needs_nothing = true;
-                reader.end().map(|_| 0)
+                let end = reader.end();
+                self.over |= end == Ok(Some(End::PeerClosed));
+                end.map(|_| 0)
             }
             _ => {
                 self.reader = Some(reader);
@@ -592,7 +628,10 @@ fn programs(kind: Kind) -> [Vec<Op>; 4] {
             Peek(4),
             ReadVectored(2, 3),
             Chunk(1),
+            Now(4),
             PeerWrites(200),
+            Now(10),
+            Now(10),
             Read(50),
             Peek(400),
             ReadVectored(30, 40),
@@ -608,6 +647,8 @@ fn programs(kind: Kind) -> [Vec<Op>; 4] {
             PeerReads(170),
             Grant(10, 60, 50),
             Grant(1, 20, 0),
+            GrantAll(30),
+            GrantAll(0),
             WriteVectored(30, 40),
             Write(0),
             PeerReads(300),
@@ -739,16 +780,19 @@ fn programs(kind: Kind) -> [Vec<Op>; 4] {
         Recv(4),
         Chunk(30),
         Chunk(1),
+        Now(5),
         Read(300),
         Recv(300),
         Read(1),
         Recv(1),
+        Now(1),
         WaitData(1),
         ArmData(1),
         End,
         Write(1),
         Send(1),
         Grant(1, 1, 1),
+        GrantAll(1),
         WaitSpace(300),
         ArmSpace(300),
         Fill,
@@ -1355,6 +1399,7 @@ fn op((choice, a, b, c): (u8, usize, usize, usize)) -> Op {
         21 => Op::PeerWaitsForSpace(a),
         22 => Op::End,
         23 => Op::Fill,
+        24 => [Op::GrantAll, Op::Now][b % 2](a),
         25 => Op::Look,
         26 => Op::WaitForSignals((b % 4) as u32 * waiter::EVENT, bits(a, c)),
         27 => Op::PeerWaitsForSignals(a),

@@ -82,6 +82,20 @@ impl<M: Park> Reader<M> {
         self.look_for_data()
     }
 
+    /// As [`available`](Self::available), but `None` without data, or if anything is special;
+    /// [`available`](Self::available) tells what.
+    #[inline(always)]
+    pub fn available_now(&mut self, most: usize) -> Option<u64> {
+        let queued = self.ring.queued();
+        if queued >= most as u64 {
+            return Some(queued);
+        }
+        match self.end {
+            None => self.ring.refresh().ok(),
+            Some(_) => None,
+        }
+    }
+
     /// The slow half of `available`: the cached tail says that there is too little.
     #[inline]
     fn look_for_data(&mut self) -> Result<u64> {

@@ -57,19 +57,33 @@ impl<M: Park> Writer<M> {
         if free < most as u64 {
             free = self.look_for_space(least)?;
         }
+        let (grant, refused) = self.mark((most as u64).min(free) as usize);
+        match refused {
+            0 => Ok(grant),
+            flags => Err(grant.refuse(flags)),
+        }
+    }
+
+    /// Begins a write of `len` payload bytes, one at least, if nothing is known to be in its
+    /// way; if something is, [`begin`](Self::begin) tells.
+    #[inline(always)]
+    pub fn begin_all(&mut self, len: usize) -> Option<Grant<'_, M>> {
+        if len == 0 || len as u64 > self.ring.free() {
+            return None;
+        }
+        let (grant, refused) = self.mark(len);
+        (refused == 0).then_some(grant)
+    }
+
+    /// Marks that a write is under way, and says which flags refuse it.
+    #[inline(always)]
+    fn mark(&mut self, len: usize) -> (Grant<'_, M>, u32) {
         self.mem().store32(Word32::Writing, 1, Site::BeginWrite);
         // ORDERING(mark-then-check): light; pairs with the heavy fence in
         // `Reader::no_write_in_progress`.
         self.mem().light_fence(Fence::MarkThenCheck);
         let flags = self.mem().load32(Word32::ConsumerFlags, Site::CheckFlags);
-        let grant = Grant {
-            len: (most as u64).min(free) as usize,
-            writer: self,
-        };
-        match flags & flags::REFUSED {
-            0 => Ok(grant),
-            flags => Err(grant.refuse(flags)),
-        }
+        (Grant { writer: self, len }, flags & flags::REFUSED)
     }
 
     /// Whether there is space for `least` payload bytes.
@@ -328,6 +342,8 @@ impl<M: Park> Grant<'_, M> {
 
 /// Nothing was written.
 impl<M: Park> Drop for Grant<'_, M> {
+    // Compiled into its caller, as otherwise every grant is put in memory for it.
+    #[inline(always)]
     fn drop(&mut self) {
         self.writer.end();
     }

@@ -14,6 +14,7 @@
 
 #![allow(unsafe_code, reason = "raw pointers into the mapped region")]
 
+use std::hint::cold_path;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
@@ -187,6 +188,7 @@ impl Memory for Mapped {
     #[inline(always)]
     fn light_fence(&self, _: Fence) {
         if self.symmetric {
+            cold_path();
             fence(Ordering::SeqCst);
         } else {
             // The other side's membarrier turns this into a full fence exactly

@@ -172,6 +172,13 @@ impl<E: End> Half<E> {
         }
     }
 
+    /// The core's reader or writer, if nobody waits for signals, for what is tried before an
+    /// [`attempt`](Self::attempt).
+    #[inline(always)]
+    pub(crate) fn unobserved(&mut self) -> Option<&mut E> {
+        self.link().is_unobserved().then_some(&mut self.end)
+    }
+
     /// As [`attempt`](Self::attempt), for results that an error can be made part of.
     ///
     /// Such a result, if it fits into a register, stays there: what the calls that are out of

@@ -42,13 +42,13 @@ pub(super) fn with<T>(
     value: zx_handle_t,
     f: impl FnOnce(&Entry<Handle>) -> Result<T>,
 ) -> Result<T> {
-    find(value, f).unwrap_or(Err(Status::BAD_HANDLE))
+    find(value, Err(Status::BAD_HANDLE), f)
 }
 
-/// As [`with`]; `None` if `value` is no handle.
+/// As [`with`], for any result; `none` if `value` is no handle.
 #[inline(always)]
-pub(super) fn find<R>(value: zx_handle_t, f: impl FnOnce(&Entry<Handle>) -> R) -> Option<R> {
-    TABLE.with(value, f)
+pub(super) fn find<R>(value: zx_handle_t, none: R, f: impl FnOnce(&Entry<Handle>) -> R) -> R {
+    TABLE.with(value, none, f)
 }
 
 /// The object that `value` stands for, if it may be used for this, to be kept while blocking.

@@ -7,6 +7,8 @@
 //! An implementation runs in the middle of the call: it must not use the endpoint that the call is
 //! about, nor its peer, which panics or never returns.
 
+use std::hint::cold_path;
+
 use crate::mem::{SharedSlice, SharedSliceMut};
 
 /// Memory of the caller that cannot be read, or not be written.
@@ -107,5 +109,9 @@ impl<T: AsMut<[u8]> + AsRef<[u8]> + ?Sized> Sink for &mut T {
 /// Refuses null pointers to something.
 #[inline(always)]
 pub(super) fn is_null_buffer(is_null: bool, len: usize) -> bool {
-    is_null && len > 0
+    if is_null {
+        cold_path();
+        return len > 0;
+    }
+    false
 }

@@ -78,60 +78,30 @@ impl Socket {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, source: impl Source) -> Moved {
         let kind = self.kind;
         inside(&self.sending, move |half| {
-            let size = source.len();
-            if size > MOST {
-                let state = half.attempt_as(|writer| writer.check().map(|()| Moved::len(0)));
-                return state.and(Status::INVALID_ARGS);
+            if kind == Kind::Stream
+                && let Some(written) = write_at_once(half, &source)
+            {
+                return written;
             }
-            half.attempt_as(move |writer| {
-                // A stream takes a part, a datagram goes as a whole.
-                let least = match kind {
-                    Kind::Stream => size.min(1),
-                    Kind::Datagram => size,
-                };
-                let grant = writer.begin(least, size)?;
-                let len = grant.len();
-                let copied = match (len, kind) {
-                    (0, _) => Ok(()),
-                    (len, Kind::Stream) => write_bytes(grant, len, &source),
-                    (len, Kind::Datagram) => write_record(grant, len, &source),
-                };
-                Ok(Moved::if_copied(len, copied))
-            })
+            write_any(half, kind, source)
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, peek: bool, mut sink: impl Sink) -> Moved {
         let kind = self.kind;
         inside(&self.receiving, move |half| {
-            if sink.len() > MOST {
-                return Moved::failed(Status::INVALID_ARGS);
+            if kind == Kind::Stream
+                && !peek
+                && let Some(read) = read_at_once(half, &mut sink)
+            {
+                return read;
             }
-            half.attempt_as(move |reader| match kind {
-                Kind::Stream => {
-                    let queued = reader.available(sink.len())?;
-                    let len = (sink.len() as u64).min(queued) as usize;
-                    let copied = copy_out(reader.ring(), 0, len, &mut sink);
-                    if !peek && copied.is_ok() {
-                        reader.consume(len);
-                    }
-                    Ok(Moved::if_copied(len, copied))
-                }
-                Kind::Datagram => {
-                    let record = reader.first_datagram()?;
-                    let len = sink.len().min(record.payload);
-                    let copied = copy_out(reader.ring(), record.prefix, len, &mut sink);
-                    if !peek && len > 0 {
-                        reader.consume_datagram(record);
-                    }
-                    Ok(Moved::if_copied(len, copied))
-                }
-            })
+            read_any(half, kind, peek, sink)
         })
     }
 
@@ -221,6 +191,91 @@ impl From<Error> for Moved {
     }
 }
 
+/// The write that costs little: of a stream, all of it, to one place. `None`, and nothing was
+/// written, if it is another one.
+#[inline(always)]
+fn write_at_once(half: &mut Sending, source: &impl Source) -> Option<Moved> {
+    let len = source.len();
+    let grant = half.unobserved()?.begin_all(len)?;
+    let ring = grant.ring();
+    let [(offset, first), _] = ring.ranges(0, len);
+    if first < len {
+        return None;
+    }
+    source.copy_to(0, ring.mem().slice_mut(offset, len)).ok()?;
+    grant.commit(len);
+    Some(Moved::len(len))
+}
+
+/// Any write. Out of line, so that the way of [`write_at_once`] has the registers to itself.
+#[inline(never)]
+fn write_any(half: &mut Sending, kind: Kind, source: impl Source) -> Moved {
+    let size = source.len();
+    if size > MOST {
+        let state = half.attempt_as(|writer| writer.check().map(|()| Moved::len(0)));
+        return state.and(Status::INVALID_ARGS);
+    }
+    half.attempt_as(move |writer| {
+        // A stream takes a part, a datagram goes as a whole.
+        let least = match kind {
+            Kind::Stream => size.min(1),
+            Kind::Datagram => size,
+        };
+        let grant = writer.begin(least, size)?;
+        let len = grant.len();
+        let copied = match (len, kind) {
+            (0, _) => Ok(()),
+            (len, Kind::Stream) => write_bytes(grant, len, &source),
+            (len, Kind::Datagram) => write_record(grant, len, &source),
+        };
+        Ok(Moved::if_copied(len, copied))
+    })
+}
+
+/// The read that costs little: of a stream, from one place. `None`, and nothing was consumed, if it
+/// is another one.
+#[inline(always)]
+fn read_at_once(half: &mut Receiving, sink: &mut impl Sink) -> Option<Moved> {
+    let reader = half.unobserved()?;
+    let queued = reader.available_now(sink.len())?;
+    let len = (sink.len() as u64).min(queued) as usize;
+    let [(offset, first), _] = reader.ring().ranges(0, len);
+    if first < len || len == 0 {
+        return None;
+    }
+    sink.copy_from(0, reader.mem().slice(offset, len)).ok()?;
+    reader.consume(len);
+    Some(Moved::len(len))
+}
+
+/// Any read. Out of line, as [`write_any`].
+#[inline(never)]
+fn read_any(half: &mut Receiving, kind: Kind, peek: bool, mut sink: impl Sink) -> Moved {
+    if sink.len() > MOST {
+        return Moved::failed(Status::INVALID_ARGS);
+    }
+    half.attempt_as(move |reader| match kind {
+        Kind::Stream => {
+            let queued = reader.available(sink.len())?;
+            let len = (sink.len() as u64).min(queued) as usize;
+            let copied = copy_out(reader.ring(), 0, len, &mut sink);
+            if !peek && copied.is_ok() {
+                reader.consume(len);
+            }
+            Ok(Moved::if_copied(len, copied))
+        }
+        Kind::Datagram => {
+            let record = reader.first_datagram()?;
+            let len = sink.len().min(record.payload);
+            let copied = copy_out(reader.ring(), record.prefix, len, &mut sink);
+            if !peek && len > 0 {
+                reader.consume_datagram(record);
+            }
+            Ok(Moved::if_copied(len, copied))
+        }
+    })
+}
+
 /// Writes part of a stream, or nothing if the caller's memory cannot be read.
 #[inline(always)]
 fn write_bytes(grant: Grant<'_, Lane>, len: usize, source: &impl Source) -> Result<(), BadAddress> {
@@ -303,11 +358,12 @@ fn with_socket<T>(
 /// The same for calls that move bytes.
 #[inline(always)]
 fn moving(value: zx_handle_t, needed: Rights, f: impl FnOnce(&Socket) -> Moved) -> Result<usize> {
-    let moved = handle::find(value, move |handle| match socket(handle, needed) {
+    let none = Moved::failed(Status::BAD_HANDLE);
+    let moved = handle::find(value, none, move |handle| match socket(handle, needed) {
         Ok(socket) => f(socket),
         Err(status) => Moved::failed(status),
     });
-    moved.ok_or(Status::BAD_HANDLE)?.result()
+    moved.result()
 }
 
 /// Makes two connected endpoints of 256 KiB in each direction, and handles to them.

@@ -36,7 +36,7 @@ fn closer(table: &Rc<Table>, value: u32) -> thread::JoinHandle<bool> {
 
 /// Looks up, if it is open, and sees what was put there.
 fn look_up(table: &Table, value: u32, content: u32) {
-    table.with(value, |entry| {
+    table.with(value, (), |entry| {
         claim!(entry.get() == content, "found {}", entry.get());
     });
 }
@@ -76,7 +76,7 @@ fn look_up_within_a_look_up_meets_a_close(rules: Rules) {
     let (process, table) = process(rules);
     let (outer, inner) = (insert(&table, 1), insert(&table, 2));
     let closer = closer(&table, outer);
-    table.with(outer, |entry| {
+    table.with(outer, (), |entry| {
         look_up(&table, inner, 2);
         claim!(entry.get() == 1, "found {}", entry.get());
     });
@@ -93,7 +93,7 @@ fn handle_is_closed_within_its_own_look_up(rules: Rules) {
         their_process.hazards().enlist(&their_process);
         look_up(&theirs, value, 7);
     });
-    table.with(value, |entry| {
+    table.with(value, (), |entry| {
         claim!(close(&table, value), "nobody else closes");
         claim!(entry.get() == 7, "found {}", entry.get());
     });

@@ -60,9 +60,14 @@ fn await_dropped(dropped: &AtomicUsize, count: usize) {
     assert_eq!(dropped.load(Ordering::Relaxed), count);
 }
 
+/// Whether it is open.
+fn finds(table: &Table<Canary>, value: u32) -> bool {
+    table.with(value, false, |_| true)
+}
+
 /// From the second look-up on a thread is not pinned, but guards.
 fn warm_up(table: &Table<Canary>, value: u32) {
-    assert!(table.with(value, |_| ()).is_some());
+    assert!(finds(table, value));
 }
 
 #[test]
@@ -70,13 +75,14 @@ fn entry_that_is_closed_elsewhere_lives_until_the_look_up_ends() {
     let (table, dropped) = table();
     let value = insert(&table, &dropped);
     warm_up(&table, value);
-    let found = table.with(value, |canary| {
+    let found = table.with(value, false, |canary| {
         thread::scope(|scope| scope.spawn(|| assert!(close(&table, value))).join()).expect("ends");
         reclaim_soon();
         canary.assert_alive();
+        true
     });
-    assert!(found.is_some());
-    assert!(table.with(value, |_| ()).is_none());
+    assert!(found);
+    assert!(!finds(&table, value));
     await_dropped(&dropped, 1);
 }
 
@@ -85,13 +91,14 @@ fn entry_that_is_closed_within_its_look_up_lives_until_that_ends() {
     let (table, dropped) = table();
     let value = insert(&table, &dropped);
     warm_up(&table, value);
-    let found = table.with(value, |canary| {
+    let found = table.with(value, false, |canary| {
         assert!(close(&table, value));
-        assert!(table.with(value, |_| ()).is_none());
+        assert!(!finds(&table, value));
         reclaim_soon();
         canary.assert_alive();
+        true
     });
-    assert!(found.is_some());
+    assert!(found);
     await_dropped(&dropped, 1);
 }
 
@@ -100,22 +107,19 @@ fn look_ups_within_a_look_up_find_what_they_look_for() {
     let (table, dropped) = table();
     let values = [(); 3].map(|()| insert(&table, &dropped));
     warm_up(&table, values[0]);
-    let nested = table.with(values[0], |outer| {
-        let inner = table.with(values[1], |_| {
-            table.with(values[2], Canary::assert_alive_there)
+    let nested = table.with(values[0], false, |outer| {
+        let inner = table.with(values[1], false, |_| {
+            table.with(values[2], false, |innermost| {
+                innermost.assert_alive();
+                true
+            })
         });
         assert!(close(&table, values[0]));
         outer.assert_alive();
-        inner.flatten()
+        inner
     });
-    assert!(nested.flatten().is_some());
+    assert!(nested);
     await_dropped(&dropped, 1);
-}
-
-impl Canary {
-    fn assert_alive_there(entry: &crate::zx::table::Entry<Self>) {
-        entry.assert_alive();
-    }
 }
 
 #[test]
@@ -123,7 +127,7 @@ fn panic_ends_the_look_up() {
     let (table, dropped) = table();
     let value = insert(&table, &dropped);
     warm_up(&table, value);
-    let look_up = AssertUnwindSafe(|| table.with(value, |_| panic!("on purpose")));
+    let look_up = AssertUnwindSafe(|| table.with(value, (), |_| panic!("on purpose")));
     assert!(panic::catch_unwind(look_up).is_err());
     assert!(close(&table, value));
     await_dropped(&dropped, 1);
@@ -155,7 +159,7 @@ fn handles_are_closed_under_threads_in_full_flight() {
             if value == 0 {
                 return;
             }
-            table.with(value, |canary| {
+            table.with(value, (), |canary| {
                 // Long enough for what is wrongly handed over to be freed; else short, to begin often.
                 let closing = closing.load(Ordering::Relaxed) == value;
                 (0..if closing { LOOKS } else { 1 }).for_each(|_| canary.assert_alive());

@@ -55,6 +55,7 @@ mod value;
 use std::array;
 use std::collections::VecDeque;
 use std::fmt;
+use std::hint::cold_path;
 use std::ops::Deref;
 
 use self::value::{Code, Codec};
@@ -201,16 +202,22 @@ where
     }
 
     /// Calls `f` with what [`get`](Self::get) finds, without being pinned if possible: for calls
-    /// that should cost little. As long as `f` runs the entry is kept, and nothing else.
+    /// that should cost little. As long as `f` runs the entry is kept, and nothing else. If nothing
+    /// is found the result is `none`.
     #[inline(always)]
-    pub fn with<R>(&self, value: u32, f: impl FnOnce(&Entry<T>) -> R) -> Option<R> {
-        let slot = self.slot(value)?;
+    pub fn with<R>(&self, value: u32, none: R, f: impl FnOnce(&Entry<T>) -> R) -> R {
+        let Some(slot) = self.slot(value) else {
+            return none;
+        };
         self.platform.with_record(move |record| {
             if !record.is_idle(&self.platform) {
-                return self.with_pin(value, &mut Some(f));
+                cold_path();
+                return self.with_pin(value, none, &mut Some(f));
             }
-            let entry = record.guard(&self.platform, slot)?;
-            self.matches(&entry, value).then(|| f(&entry))
+            match record.guard(&self.platform, slot) {
+                Some(entry) if self.matches(&entry, value) => f(&entry),
+                _ => none,
+            }
         })
     }
 
@@ -219,14 +226,15 @@ where
     /// Takes `f` in another form, lest it be stored in memory for this call on the way to the other.
     #[cold]
     #[inline(never)]
-    fn with_pin<R, F>(&self, value: u32, f: &mut Option<F>) -> Option<R>
+    fn with_pin<R, F>(&self, value: u32, none: R, f: &mut Option<F>) -> R
     where
         F: FnOnce(&Entry<T>) -> R,
     {
         self.platform.hazards().enlist(&self.platform);
-        self.get(value, &self.pin())
-            .zip(f.take())
-            .map(|(entry, f)| f(entry))
+        match (self.get(value, &self.pin()), f.take()) {
+            (Some(entry), Some(f)) => f(entry),
+            _ => none,
+        }
     }
 
     /// Closes a handle: from now on nobody finds it. Of several callers one gets the
