@@ -284,6 +284,8 @@ impl<V> Raw<V> for LoomRaw<V> {
         self.kept.place
     }
 
+    /// # Safety
+    /// None is needed here: what is lent too long is found by its `life`.
     unsafe fn lend<'g>(&self) -> &'g V
     where
         V: 'g,
@@ -437,6 +439,8 @@ impl Platform for LoomProcess {
         f(&self.record())
     }
 
+    /// # Safety
+    /// None is needed here: the list owns a share of the record.
     unsafe fn list_record(&self) -> Option<Rc<Record<Self>>> {
         Some(self.record())
     }

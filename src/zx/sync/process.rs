@@ -204,6 +204,8 @@ impl<V> Raw<V> for *const V {
         self.addr() as u64
     }
 
+    /// # Safety
+    /// As the trait says: the caller guards the place, and found the value there since.
     #[inline(always)]
     unsafe fn lend<'g>(&self) -> &'g V
     where
@@ -372,6 +374,8 @@ impl Platform for InProcess {
         f(unsafe { &(*local).record })
     }
 
+    /// # Safety
+    /// As the trait says: it is not used any more once this thread has withdrawn.
     unsafe fn list_record(&self) -> Option<Listed> {
         // Registers its destructor.
         WITHDRAWS.try_with(|_| ()).ok()?;
