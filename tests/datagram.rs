@@ -2,6 +2,7 @@
 //! `Stream` is tested there.
 
 mod support;
+mod support_processes;
 
 use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use proptest::prelude::*;
-use support::threads::{PATIENCE, blocked};
+use support_processes::observe::{PATIENCE, manner, sleeper};
 use zocket::{
     Builder, Datagram, Error, FenceMode, FencePolicy, Kind, MIN_CAPACITY, ReadChunk, Readiness,
 };
@@ -738,19 +739,19 @@ fn blocked_receiver_is_woken_by_data_and_by_every_end() {
             };
             thread::scope(|scope| {
                 let (mut a, mut b) = fresh();
-                let receiver = blocked(scope, move || a.recv(&mut [0; 9])).until_asleep();
+                let receiver = sleeper(scope, move || a.recv(&mut [0; 9])).until(manner::FUTEX);
                 b.send(b"data").unwrap();
-                assert_eq!(receiver.result(), Ok(4));
+                assert_eq!(receiver.result_in_time(), Ok(4));
 
                 let (mut a, b) = fresh();
-                let receiver = blocked(scope, move || a.recv(&mut [0; 9])).until_asleep();
+                let receiver = sleeper(scope, move || a.recv(&mut [0; 9])).until(manner::FUTEX);
                 b.shutdown(Shutdown::Write).unwrap();
-                assert_eq!(receiver.result(), Ok(0));
+                assert_eq!(receiver.result_in_time(), Ok(0));
 
                 let (mut a, b) = fresh();
-                let receiver = blocked(scope, move || a.recv(&mut [0; 9])).until_asleep();
+                let receiver = sleeper(scope, move || a.recv(&mut [0; 9])).until(manner::FUTEX);
                 drop(b);
-                assert_eq!(receiver.result(), Ok(0));
+                assert_eq!(receiver.result_in_time(), Ok(0));
             });
         }
     }
@@ -773,23 +774,23 @@ fn blocked_sender_is_woken_when_the_whole_datagram_fits_and_by_every_end() {
             };
             thread::scope(|scope| {
                 let (mut a, mut b) = fresh();
-                let sender = blocked(scope, move || (a.send(&[1; 1000]), a)).until_asleep();
+                let sender = sleeper(scope, move || (a.send(&[1; 1000]), a)).until(manner::FUTEX);
                 for _ in 0..CAPACITY / 16 {
                     b.recv(&mut [0; 16]).unwrap();
                 }
-                let (result, _a) = sender.result();
+                let (result, _a) = sender.result_in_time();
                 assert_eq!(result, Ok(1000));
                 assert_eq!(drain(&mut b), [[1; 1000]]);
 
                 let (mut a, b) = fresh();
-                let sender = blocked(scope, move || a.send(&[1; 1000])).until_asleep();
+                let sender = sleeper(scope, move || a.send(&[1; 1000])).until(manner::FUTEX);
                 b.shutdown(Shutdown::Both).unwrap();
-                assert_eq!(sender.result(), Err(Error::WriteDisabled));
+                assert_eq!(sender.result_in_time(), Err(Error::WriteDisabled));
 
                 let (mut a, b) = fresh();
-                let sender = blocked(scope, move || a.send(&[1; 1000])).until_asleep();
+                let sender = sleeper(scope, move || a.send(&[1; 1000])).until(manner::FUTEX);
                 drop(b);
-                assert_eq!(sender.result(), Err(Error::PeerClosed));
+                assert_eq!(sender.result_in_time(), Err(Error::PeerClosed));
             });
         }
     }

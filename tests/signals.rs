@@ -7,12 +7,11 @@ use std::cell::RefCell;
 use std::io::Read;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use support::descriptors::{Parts, Shared};
-use support_processes::observe::{manner, sleeper, until_in};
+use support_processes::observe::{self, manner, sleeper};
 use zocket::protocol::{Side, Word32, Word64};
 use zocket::{
     Builder, Datagram, Disposition, Error, FenceMode, FencePolicy, MIN_CAPACITY, Signals, Stream,
@@ -744,31 +743,18 @@ fn wait_for_many_lasts_until_its_deadline() {
     }
 }
 
-/// Has a thread wait again and again, and calls `pulse` each time that it sleeps.
+/// No pulse of `wanted` is missed by who waits for so many items.
 fn never_missed(
     items: usize,
     wait: impl Fn() -> zocket::Result<Signals> + Send,
     wanted: Signals,
     pulse: impl Fn(u32),
 ) {
-    let (say, hear) = mpsc::channel();
-    let (start, started) = mpsc::channel();
-    thread::scope(|scope| {
-        let waiter = sleeper(scope, move || {
-            for () in started {
-                say.send(wait()).unwrap();
-            }
-        });
-        // Many items take long, and race no better.
-        for round in 0..ROUNDS / items.min(12) as u32 {
-            start.send(()).unwrap();
-            until_in(waiter.thread, manner_for(items));
-            pulse(round);
-            let on = hear.recv().unwrap().unwrap();
-            assert!(on.contains(wanted), "{on:?} in round {round}");
-        }
-        drop(start);
-        waiter.result();
+    // Many items take long, and race no better.
+    let rounds = ROUNDS / items.min(12) as u32;
+    observe::never_missed(rounds, manner_for(items), wait, pulse, |on, round| {
+        let on = on.unwrap();
+        assert!(on.contains(wanted), "{on:?} in round {round}");
     });
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod support;
+mod support_processes;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -21,7 +22,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use proptest::prelude::*;
-use support::threads::{PATIENCE, blocked};
+use support_processes::observe::{PATIENCE, manner, sleeper};
 use zocket::{
     Builder, Error, FenceMode, FencePolicy, Kind, MAX_CAPACITY, MIN_CAPACITY, ReadChunk, Readiness,
     Stream,
@@ -440,9 +441,9 @@ fn reader_that_sleeps_on_a_held_reservation_is_woken_by_its_end() {
         let space = a.try_reserve(3).unwrap();
         b.shutdown(Shutdown::Read).unwrap();
         thread::scope(|scope| {
-            let reader = blocked(scope, || b.read(&mut [0; 8]).unwrap()).until_asleep();
+            let reader = sleeper(scope, || b.read(&mut [0; 8]).unwrap()).until(manner::FUTEX);
             space.commit(commit);
-            assert_eq!(reader.result(), commit);
+            assert_eq!(reader.result_in_time(), commit);
         });
     }
 }
@@ -994,7 +995,7 @@ fn poller_and_sleeper_of_one_direction_are_both_woken_at_their_thresholds() {
         let bell = a.as_fd().try_clone_to_owned().unwrap();
         assert_eq!(a.arm_read(polled), Ok(Readiness::Armed));
         thread::scope(|scope| {
-            let sleeper = blocked(scope, || a.wait_readable(slept, patient())).until_asleep();
+            let waiter = sleeper(scope, || a.wait_readable(slept, patient())).until(manner::FUTEX);
             b.write_all(&[0; 9]).unwrap();
             assert_eq!(events(&bell), PollFlags::empty());
             b.write_all(&[0]).unwrap();
@@ -1002,7 +1003,7 @@ fn poller_and_sleeper_of_one_direction_are_both_woken_at_their_thresholds() {
                 assert_eq!(events(&bell), PollFlags::POLLIN);
             }
             b.write_all(&[0; 190]).unwrap();
-            assert_eq!(sleeper.result(), Ok(()));
+            assert_eq!(waiter.result_in_time(), Ok(()));
             assert_eq!(events(&bell), PollFlags::POLLIN);
         });
     }
@@ -1106,26 +1107,30 @@ fn blocked_reader_is_woken_by_whatever_ends_its_wait() {
             };
             thread::scope(|scope| {
                 let (mut a, mut b) = fresh();
-                let reader = blocked(scope, move || a.read(&mut [0; 9]).unwrap()).until_asleep();
+                let reader =
+                    sleeper(scope, move || a.read(&mut [0; 9]).unwrap()).until(manner::FUTEX);
                 b.write_all(b"data").unwrap();
-                assert_eq!(reader.result(), 4);
+                assert_eq!(reader.result_in_time(), 4);
 
                 let (mut a, b) = fresh();
-                let reader = blocked(scope, move || a.read(&mut [0; 9]).unwrap()).until_asleep();
+                let reader =
+                    sleeper(scope, move || a.read(&mut [0; 9]).unwrap()).until(manner::FUTEX);
                 b.shutdown(Shutdown::Write).unwrap();
-                assert_eq!(reader.result(), 0);
+                assert_eq!(reader.result_in_time(), 0);
 
                 let (mut a, b) = fresh();
-                let reader = blocked(scope, move || a.read(&mut [0; 9]).unwrap()).until_asleep();
+                let reader =
+                    sleeper(scope, move || a.read(&mut [0; 9]).unwrap()).until(manner::FUTEX);
                 drop(b);
-                assert_eq!(reader.result(), 0);
+                assert_eq!(reader.result_in_time(), 0);
 
                 // The other half of the same endpoint.
                 let (a, b) = fresh();
                 let (mut read, write) = a.into_split();
-                let reader = blocked(scope, move || read.read(&mut [0; 9]).unwrap()).until_asleep();
+                let reader =
+                    sleeper(scope, move || read.read(&mut [0; 9]).unwrap()).until(manner::FUTEX);
                 drop(b);
-                assert_eq!(reader.result(), 0);
+                assert_eq!(reader.result_in_time(), 0);
                 drop(write);
             });
         }
@@ -1148,19 +1153,22 @@ fn blocked_writer_is_woken_by_whatever_ends_its_wait() {
             let kind = |error: io::Error| error.kind();
             thread::scope(|scope| {
                 let (mut a, mut b) = fresh();
-                let writer = blocked(scope, move || a.write(&[1; 9]).map_err(kind)).until_asleep();
+                let writer =
+                    sleeper(scope, move || a.write(&[1; 9]).map_err(kind)).until(manner::FUTEX);
                 b.read_exact(&mut [0; CAPACITY]).unwrap();
-                assert_eq!(writer.result(), Ok(9));
+                assert_eq!(writer.result_in_time(), Ok(9));
 
                 let (mut a, b) = fresh();
-                let writer = blocked(scope, move || a.write(&[1; 9]).map_err(kind)).until_asleep();
+                let writer =
+                    sleeper(scope, move || a.write(&[1; 9]).map_err(kind)).until(manner::FUTEX);
                 b.shutdown(Shutdown::Read).unwrap();
-                assert_eq!(writer.result(), Err(ErrorKind::BrokenPipe));
+                assert_eq!(writer.result_in_time(), Err(ErrorKind::BrokenPipe));
 
                 let (mut a, b) = fresh();
-                let writer = blocked(scope, move || a.write(&[1; 9]).map_err(kind)).until_asleep();
+                let writer =
+                    sleeper(scope, move || a.write(&[1; 9]).map_err(kind)).until(manner::FUTEX);
                 drop(b);
-                assert_eq!(writer.result(), Err(ErrorKind::BrokenPipe));
+                assert_eq!(writer.result_in_time(), Err(ErrorKind::BrokenPipe));
             });
         }
     }
@@ -1171,27 +1179,27 @@ fn blocked_waiter_goes_on_only_at_its_threshold() {
     let (mut a, mut b) = pair();
     a.set_busy_wait(false);
     thread::scope(|scope| {
-        let waiter = blocked(scope, || {
+        let waiter = sleeper(scope, || {
             a.wait_readable(100, patient()).unwrap();
             a.info().readable
         })
-        .until_asleep();
+        .until(manner::FUTEX);
         for _ in 0..100 {
             b.write_all(&[0]).unwrap();
         }
-        assert_eq!(waiter.result(), 100);
+        assert_eq!(waiter.result_in_time(), 100);
     });
     a.write_all(&[0; CAPACITY]).unwrap();
     thread::scope(|scope| {
-        let waiter = blocked(scope, || {
+        let waiter = sleeper(scope, || {
             a.wait_writable(CAPACITY, patient()).unwrap();
             a.info().unread_by_peer
         })
-        .until_asleep();
+        .until(manner::FUTEX);
         for _ in 0..CAPACITY / 64 {
             b.read_exact(&mut [0; 64]).unwrap();
         }
-        assert_eq!(waiter.result(), 0);
+        assert_eq!(waiter.result_in_time(), 0);
     });
 }
 
@@ -1208,11 +1216,11 @@ fn reader_that_waits_for_a_full_ring_lets_a_sleeping_writer_go_on() {
         a.set_write_timeout(Some(3 * PATIENCE)).unwrap();
         a.write_all(&[0; CAPACITY]).unwrap();
         thread::scope(|scope| {
-            let writer = blocked(scope, || a.write(&[1; CAPACITY]).unwrap()).until_asleep();
+            let writer = sleeper(scope, || a.write(&[1; CAPACITY]).unwrap()).until(manner::FUTEX);
             // Free now, but less than the writer prefers.
             b.read_exact(&mut [0; 100]).unwrap();
             b.wait_readable(CAPACITY, patient()).unwrap();
-            assert_eq!(writer.result(), 100);
+            assert_eq!(writer.result_in_time(), 100);
         });
     }
 }

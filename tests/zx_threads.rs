@@ -9,14 +9,14 @@ mod support_processes;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Barrier, Mutex, mpsc};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use zocket::zx::*;
 
-use support_processes::observe::{endpoint_mappings, manner, open_descriptors, sleeper};
+use support_processes::observe::{self, endpoint_mappings, manner, open_descriptors, sleeper};
 use support_processes::rng::Rng;
 
 /// A handle is counted, and a descriptor open, in the whole process: one test at a time.
@@ -342,7 +342,7 @@ fn of_many_closers_one_succeeds() {
 
 // Pulses.
 
-/// Has a thread wait again and again, and calls `pulse` each time that it sleeps.
+/// No pulse of `wanted` is missed by who waits.
 fn never_missed(
     rounds: u32,
     manner: &[i64],
@@ -350,24 +350,16 @@ fn never_missed(
     wanted: zx_signals_t,
     pulse: impl Fn(),
 ) {
-    let (say, hear) = mpsc::channel();
-    let (start, started) = mpsc::channel();
-    thread::scope(|scope| {
-        let waiter = sleeper(scope, move || {
-            for () in started {
-                say.send(wait()).unwrap();
-            }
-        });
-        for round in 0..rounds {
-            start.send(()).unwrap();
-            support_processes::observe::until_in(waiter.thread, manner);
-            pulse();
-            let on = hear.recv().unwrap().unwrap();
+    observe::never_missed(
+        rounds,
+        manner,
+        wait,
+        |_| pulse(),
+        |on, round| {
+            let on = on.unwrap();
             assert_eq!(on & wanted, wanted, "{on:#x} in round {round}");
-        }
-        drop(start);
-        waiter.result();
-    });
+        },
+    );
 }
 
 fn wait_one(handle: zx_handle_t, signals: zx_signals_t) -> Result<zx_signals_t> {

@@ -2,12 +2,14 @@
 
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread;
 
 use zocket::Stream;
 
 use crate::support_processes::control::{Control, Process, Role};
+use crate::support_processes::fds::send_fd;
 use crate::support_processes::observe::{Thread, until_blocked};
 
 pub(crate) const ROLES: &[Role] = &[("never_claims", never_claims)];
@@ -46,18 +48,9 @@ fn envelope_dropped_unclaimed_ends_the_blocked_read() {
 
 #[test]
 fn envelope_lost_in_a_socket_ends_the_blocked_read() {
-    use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
-    use std::io::IoSlice;
-    use std::os::fd::AsRawFd;
-    use std::os::unix::net::UnixStream;
-
     reader_sees_the_end_after(|envelope, until_blocked| {
         let (a, b) = UnixStream::pair().expect("descriptors are left");
-        let number = [envelope.as_raw_fd()];
-        let rights = [ControlMessage::ScmRights(&number)];
-        let bytes = [IoSlice::new(b"z")];
-        sendmsg::<UnixAddr>(a.as_raw_fd(), &bytes, &rights, MsgFlags::empty(), None)
-            .expect("the socket has room");
+        send_fd(&a, &envelope);
         // An endpoint in an envelope in a message: still nobody has hung up.
         drop(envelope);
         drop(a);

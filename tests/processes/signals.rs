@@ -1,14 +1,12 @@
 //! Waits for signals that another process brings about, or that the kernel stands in
 //! the way of.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use zocket::zx::{self, Status};
 use zocket::{
     Builder, Datagram, Disposition, Error, FenceMode, FencePolicy, Packet, Port, Signals, Stream,
@@ -18,6 +16,7 @@ use zocket::{
 use super::refusals::refuse_call;
 use crate::support_processes::control::{Control, Process, Role};
 use crate::support_processes::endpoint::FENCES;
+use crate::support_processes::fds::{receive_fd, send_fd};
 use crate::support_processes::observe::{Thread, manner, open_descriptors, sleeper, until_in};
 
 pub(crate) const ROLES: &[Role] = &[
@@ -472,30 +471,6 @@ fn reduces_and_returns(control: &Control) {
     let handle = zx::zx_handle_replace(handle, FEW).expect("fewer than before");
     let fd = zx::handle_to_fd(handle).expect("the only handle");
     send_fd(control.socket(), fd);
-}
-
-fn send_fd(socket: &UnixStream, fd: OwnedFd) {
-    let number = [fd.as_raw_fd()];
-    let rights = [ControlMessage::ScmRights(&number)];
-    let byte = [std::io::IoSlice::new(b"d")];
-    sendmsg::<()>(socket.as_raw_fd(), &byte, &rights, MsgFlags::empty(), None)
-        .expect("the other process is there");
-}
-
-#[allow(unsafe_code, reason = "takes possession of a descriptor")]
-fn receive_fd(socket: &UnixStream) -> OwnedFd {
-    let mut space = nix::cmsg_space!([i32; 1]);
-    let mut byte = [0];
-    let mut parts = [std::io::IoSliceMut::new(&mut byte)];
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)
-        .expect("the other process is there");
-    let mut control = message.cmsgs().expect("it was not cut off");
-    let Some(ControlMessageOwned::ScmRights(fds)) = control.next() else {
-        panic!("no descriptor came");
-    };
-    // SAFETY: the kernel has just installed it for this call.
-    unsafe { OwnedFd::from_raw_fd(fds[0]) }
 }
 
 #[test]

@@ -6,4 +6,3 @@
 pub(crate) mod descriptors;
 pub(crate) mod heap;
 pub(crate) mod hostile;
-pub(crate) mod threads;

@@ -4,6 +4,7 @@
 use std::fs;
 use std::sync::mpsc;
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, gettid};
 
@@ -87,6 +88,9 @@ pub(crate) mod manner {
     pub(crate) const PORT: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_epoll_pwait];
 }
 
+/// The timeout of calls that somebody ends well before it; see [`Sleeper::result_in_time`].
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
 /// A thread that was started to sleep in a call.
 #[derive(Debug)]
 pub(crate) struct Sleeper<'scope, T> {
@@ -122,6 +126,49 @@ impl<T> Sleeper<'_, T> {
     pub(crate) fn result(self) -> T {
         self.handle.join().expect("the call returns")
     }
+
+    /// What a call with a deadline returned, after whatever was to wake it.
+    ///
+    /// # Panics
+    /// If it is not back long before [`PATIENCE`] is over: a sleeper that nobody has woken would
+    /// look again at its deadline, find what it waited for, and so hide the lost wake-up.
+    #[track_caller]
+    pub(crate) fn result_in_time(self) -> T {
+        let start = Instant::now();
+        while !self.handle.is_finished() {
+            assert!(start.elapsed() < PATIENCE / 2, "never woken");
+            thread::yield_now();
+        }
+        self.result()
+    }
+}
+
+/// Has a thread wait `rounds` times, calls `pulse` each time that it sleeps in this manner, and
+/// `check` with what the wait returned.
+pub(crate) fn never_missed<T: Send>(
+    rounds: u32,
+    manner: &[i64],
+    wait: impl Fn() -> T + Send,
+    pulse: impl Fn(u32),
+    check: impl Fn(T, u32),
+) {
+    let (say, hear) = mpsc::channel();
+    let (start, started) = mpsc::channel();
+    thread::scope(|scope| {
+        let waiter = sleeper(scope, move || {
+            for () in started {
+                say.send(wait()).expect("the test goes on");
+            }
+        });
+        for round in 0..rounds {
+            start.send(()).expect("the waiter goes on");
+            until_in(waiter.thread, manner);
+            pulse(round);
+            check(hear.recv().expect("the wait returns"), round);
+        }
+        drop(start);
+        waiter.result();
+    });
 }
 
 /// Returns once the thread sleeps in this manner.

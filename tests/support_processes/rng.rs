@@ -5,13 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Sets the seed of every random choice of a run.
 pub(crate) const SEED_VARIABLE: &str = "ZOCKET_SEED";
 
-/// SplitMix64.
+/// Random choices, the same ones for the same seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Rng(u64);
+pub(crate) struct Rng(fastrand::Rng);
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(fastrand::Rng::with_seed(seed))
     }
 
     /// A generator for the test of this name; says how to get the same one again.
@@ -24,19 +24,16 @@ impl Rng {
             |seed| seed.parse().expect("the seed is a number"),
         );
         eprintln!("{name}: {SEED_VARIABLE}={seed}");
-        Self(seed)
+        Self::new(seed)
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.u64(..)
     }
 
     /// 0 to `end`, without `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        self.0.usize(..end)
     }
 
     /// 1 to `most`, small values as often as large ones.
@@ -47,6 +44,19 @@ impl Rng {
 
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
+    }
+
+    /// One of them, each as often as its weight says.
+    pub(crate) fn weighted<T: Copy>(&mut self, from: &[(usize, T)]) -> T {
+        let total = from.iter().map(|(weight, _)| weight).sum();
+        let mut at = self.below(total);
+        for (weight, choice) in from {
+            match at.checked_sub(*weight) {
+                None => return *choice,
+                Some(left) => at = left,
+            }
+        }
+        unreachable!("{at} is below the sum of the weights")
     }
 
     pub(crate) fn chance(&mut self, percent: usize) -> bool {

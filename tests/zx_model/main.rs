@@ -19,7 +19,6 @@ mod mutants;
 mod ops;
 mod reference;
 mod remote;
-mod rng;
 mod sequence;
 mod system;
 mod text;

@@ -1,10 +1,9 @@
 //! A system in a child process: calls go there and answers come back, as text.
 
-use std::io::{IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use zocket::zx::{self, Status};
 
 use crate::answers::{Answer, Out};
@@ -12,6 +11,7 @@ use crate::calls::Call;
 use crate::engine::{Engine, arrive};
 use crate::reference::Reference;
 use crate::support_processes::control::{Control, Process, Role};
+use crate::support_processes::fds::{receive_fd, send_fd};
 use crate::system::System;
 use crate::text::{Word, word};
 
@@ -42,34 +42,6 @@ fn hear(mut socket: &UnixStream) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-/// Sends a descriptor with a byte.
-fn tell_fd(socket: &UnixStream, fd: OwnedFd) {
-    let number = [fd.as_raw_fd()];
-    let rights = [ControlMessage::ScmRights(&number)];
-    let byte = [IoSlice::new(b"d")];
-    sendmsg::<()>(socket.as_raw_fd(), &byte, &rights, MsgFlags::empty(), None)
-        .expect("the other process is there");
-}
-
-#[allow(unsafe_code, reason = "takes possession of a descriptor")]
-fn hear_fd(socket: &UnixStream) -> OwnedFd {
-    let mut space = nix::cmsg_space!([i32; 1]);
-    let mut byte = [0];
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)
-        .expect("the other process sends it");
-    let mut controls = message.cmsgs().expect("there was space for it");
-    match controls.next() {
-        Some(ControlMessageOwned::ScmRights(fds)) if fds.len() == 1 => {
-            // SAFETY: the kernel has just made this descriptor for this message, and
-            // nobody else has seen it.
-            unsafe { OwnedFd::from_raw_fd(fds[0]) }
-        }
-        other => panic!("one descriptor was expected, and this came: {other:?}"),
-    }
-}
-
 /// The child: answers until it is told to end.
 fn serve(socket: &UnixStream, mut system: impl System) {
     while let Some(request) = hear(socket) {
@@ -80,7 +52,7 @@ fn serve(socket: &UnixStream, mut system: impl System) {
             "call" => tell(socket, &answer(&mut system, rest)),
             "signals" => tell(socket, &signals(&mut system, rest)),
             "take" => give_away(socket, take(rest)),
-            "give" => tell(socket, &word(&arrive(hear_fd(socket)))),
+            "give" => tell(socket, &word(&arrive(receive_fd(socket)))),
             "end" => break,
             _ => panic!("an unknown request: {request}"),
         }
@@ -111,7 +83,7 @@ fn give_away(socket: &UnixStream, handle: u32) {
     match zx::handle_to_fd(handle) {
         Ok(fd) => {
             tell(socket, &word(&zx::ZX_OK));
-            tell_fd(socket, fd);
+            send_fd(socket, fd);
         }
         Err(status) => tell(socket, &word(&status.into_raw())),
     }
@@ -153,13 +125,13 @@ impl Remote {
     /// Takes an endpoint out of the child, into a descriptor.
     pub(crate) fn take(&self, handle: u32) -> zx::Result<OwnedFd> {
         let status: i32 = take(&self.ask(&format!("take {}", word(&handle))));
-        Status::ok(status).map(|()| hear_fd(self.socket()))
+        Status::ok(status).map(|()| receive_fd(self.socket()))
     }
 
     /// Gives the child an endpoint.
     pub(crate) fn give(&self, fd: OwnedFd) -> Out {
         tell(self.socket(), "give it");
-        tell_fd(self.socket(), fd);
+        send_fd(self.socket(), fd);
         let handle = hear(self.socket()).expect("the child lives");
         Out::Handles(vec![take(&handle)])
     }
@@ -176,10 +148,10 @@ fn descriptor_arrives_between_messages() {
     let (a, b) = UnixStream::pair().expect("descriptors are left");
     let (kept, sent) = UnixStream::pair().expect("descriptors are left");
     tell(&a, "before");
-    tell_fd(&a, sent.into());
+    send_fd(&a, sent);
     tell(&a, "after");
     assert_eq!(hear(&b).as_deref(), Some("before"));
-    let arrived = UnixStream::from(hear_fd(&b));
+    let arrived = UnixStream::from(receive_fd(&b));
     assert_eq!(hear(&b).as_deref(), Some("after"));
     tell(&arrived, "through it");
     assert_eq!(hear(&kept).as_deref(), Some("through it"));

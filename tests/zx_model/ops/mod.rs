@@ -16,8 +16,8 @@ use picks::Want;
 
 use crate::calls::{Call, H};
 use crate::reference::{Hint, Reference, SocketView, View};
-use crate::rng::Rng;
 use crate::sequence::Step;
+use crate::support_processes::rng::Rng;
 use zocket::zx;
 
 /// What kind of sequences to make.
