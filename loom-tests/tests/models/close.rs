@@ -1,8 +1,9 @@
 //! An endpoint closes while the other one works.
 
-use loom::thread;
+use loom::thread::{self, JoinHandle};
+use zocket::protocol::Reader;
 use zocket::{Error, Kind};
-use zocket_loom_tests::{Endpoint, ReaderExt, Rules, WriterExt, claim};
+use zocket_loom_tests::{Endpoint, Lane, ReaderExt, Rules, WriterExt, claim};
 
 const START: u64 = u64::MAX;
 
@@ -14,6 +15,11 @@ fn close_meets_a_read(rules: Rules) {
         claim!(writer.write(&[1]) == Ok(1), "there is space");
         a.close();
     });
+    claim_one_byte_before_the_end(&mut reader, closer);
+}
+
+/// What `other` has written, one byte, is read before the end that it makes.
+pub(crate) fn claim_one_byte_before_the_end(reader: &mut Reader<Lane>, other: JoinHandle<()>) {
     let mut read = 0;
     for _ in 0..2 {
         match reader.read(&mut [0; 2]) {
@@ -25,7 +31,7 @@ fn close_meets_a_read(rules: Rules) {
             }
         }
     }
-    closer.join().expect("the closer ends");
+    other.join().expect("the other ends");
     read += reader.read(&mut [0; 2]).unwrap_or(0);
     claim!(read == 1, "read {read} bytes");
     claim!(reader.read(&mut [0]) == Err(Error::PeerClosed), "no end");

@@ -8,6 +8,8 @@ use zocket::protocol::{Memory, Role, Site};
 use zocket::{Error, Kind};
 use zocket_loom_tests::{Endpoint, ReaderExt, Rules, WriterExt, claim};
 
+use crate::close::claim_one_byte_before_the_end;
+
 const START: u64 = u64::MAX;
 
 /// A reader is woken by the watcher, or does not go to sleep.
@@ -57,21 +59,7 @@ fn peer_killed_in_the_middle_of_a_write(rules: Rules) {
         std::mem::forget(grant);
         watched.hang_up();
     });
-    let mut read = 0;
-    for _ in 0..2 {
-        match reader.read(&mut [0; 2]) {
-            Ok(len) => read += len,
-            Err(Error::WouldBlock) => (),
-            Err(error) => {
-                claim!(error == Error::PeerClosed, "ended with {error}");
-                claim!(read == 1, "the end came before the last byte");
-            }
-        }
-    }
-    watcher.join().expect("the watcher ends");
-    read += reader.read(&mut [0; 2]).unwrap_or(0);
-    claim!(read == 1, "read {read} bytes");
-    claim!(reader.read(&mut [0]) == Err(Error::PeerClosed), "no end");
+    claim_one_byte_before_the_end(&mut reader, watcher);
 }
 
 /// The peer is killed after it took the waiter's bits and before it woke the waiter.
