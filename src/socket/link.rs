@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::lane::Belled;
+use super::owner::Owner;
 use super::postponed;
 use super::settings::Settings;
 use crate::endpoint::signals::State;
@@ -16,7 +17,6 @@ use crate::mem::{Fence, Memory, Role, waiter};
 use crate::observe::{self, Observers};
 use crate::signals::{Disposition, Rights, Signals};
 use crate::sys::doorbell::Doorbell;
-use crate::sys::fork;
 use crate::sys::hangup::{OnHangUp, Watch};
 use crate::sys::region::Region;
 
@@ -30,11 +30,8 @@ pub(crate) struct Link {
     outgoing: Mapped,
     incoming: Mapped,
     doorbell: Doorbell,
-    /// The process that owns the endpoint, by its fork generation; with [`OBSERVED`] while
-    /// somebody waits for signals; or, from a violation
-    /// of the peer's on, what [`dead`] says. Ours alone: the closed bits, which both
-    /// sides can write, the peer could take back.
-    owner: AtomicU32,
+    /// Ours alone: the closed bits, which both sides can write, the peer could take back.
+    owner: Owner,
     /// What may be done with the endpoint; travels with it.
     rights: Rights,
     /// Who waits for signals.
@@ -55,29 +52,6 @@ pub(crate) struct Link {
     pub(crate) settings: Settings,
 }
 
-/// What stands for the owner of an endpoint whose peer has done this: a number that no
-/// count of forks reaches.
-fn dead(violation: Violation) -> u32 {
-    u32::MAX - violation as u32
-}
-
-/// Set in the owner while somebody waits for signals: one comparison on the path of every
-/// operation finds out that, a fork, and a peer that broke the protocol.
-const OBSERVED: u32 = 1 << 30;
-
-/// What an owner other than this process's generation means: nothing, if it is observed; or
-/// why the endpoint does not work here.
-#[cold]
-fn judge(owner: u32) -> Result<()> {
-    if owner == fork::generation() | OBSERVED {
-        return Ok(());
-    }
-    let violation = Violation::ALL
-        .into_iter()
-        .find(|violation| owner == dead(*violation));
-    Err(violation.map_or(Error::Forked, Error::Protocol))
-}
-
 impl Link {
     /// An endpoint over a region and one end of a doorbell.
     pub(crate) fn new(
@@ -93,7 +67,7 @@ impl Link {
             outgoing: Mapped::new(Arc::clone(&region), side),
             incoming: Mapped::new(region, side.peer()),
             doorbell,
-            owner: AtomicU32::new(fork::generation()),
+            owner: Owner::new(),
             rights,
             observers: Observers::new(State::default()),
             peer: OnceLock::new(),
@@ -189,34 +163,18 @@ impl Link {
     /// # Errors
     /// [`Error::Forked`], [`Error::Protocol`].
     pub(crate) fn check_owner(&self) -> Result<()> {
-        // Relaxed: a value of its own that orders nothing. The other half of a split
-        // endpoint may learn of a violation a moment later.
-        match self.owner.load(Ordering::Relaxed) {
-            owner if owner == fork::generation() => Ok(()),
-            owner => judge(owner),
-        }
+        self.owner.check()
     }
 
     /// Whether the endpoint works here, and nobody waits for its signals.
     #[inline(always)]
     pub(crate) fn is_unobserved(&self) -> bool {
-        // Relaxed: as in `check_owner`; whoever is added to the observers while an operation
-        // goes on is not told of what that turns off.
-        self.owner.load(Ordering::Relaxed) == fork::generation()
+        self.owner.is_unobserved()
     }
 
     /// Has operations take note that somebody waits for signals, or nobody any more.
     pub(crate) fn set_observed(&self, observed: bool) {
-        let generation = fork::generation();
-        let (from, to) = if observed {
-            (generation, generation | OBSERVED)
-        } else {
-            (generation | OBSERVED, generation)
-        };
-        // Relaxed: as in `is_unobserved`. Fails if it is so already, or dead.
-        let _ = self
-            .owner
-            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        self.owner.set_observed(observed);
     }
 
     /// Says of the writes of both ends whether they are let in.
@@ -358,7 +316,7 @@ impl Link {
     /// Cuts the connection because the peer broke the protocol: it sees us closed,
     /// and both our halves refuse to work from here on.
     pub(crate) fn disconnect(&self, violation: Violation) {
-        self.owner.store(dead(violation), Ordering::Relaxed);
+        self.owner.break_off(violation);
         self.close();
         self.hang_up();
     }

@@ -13,6 +13,7 @@ mod lane;
 mod link;
 mod misses;
 mod observed;
+mod owner;
 mod pass;
 mod postponed;
 pub mod process;
