@@ -195,6 +195,7 @@ impl From<Error> for Moved {
 /// written, if it is another one.
 #[inline(always)]
 fn write_at_once(half: &mut Sending, source: &impl Source) -> Option<Moved> {
+    // No ring has space for more than `MOST`.
     let len = source.len();
     let grant = half.unobserved()?.begin_all(len)?;
     let ring = grant.ring();
@@ -236,6 +237,9 @@ fn write_any(half: &mut Sending, kind: Kind, source: impl Source) -> Moved {
 /// is another one.
 #[inline(always)]
 fn read_at_once(half: &mut Receiving, sink: &mut impl Sink) -> Option<Moved> {
+    if sink.len() > MOST {
+        return None;
+    }
     let reader = half.unobserved()?;
     let queued = reader.available_now(sink.len())?;
     let len = (sink.len() as u64).min(queued) as usize;

@@ -59,7 +59,11 @@ impl Generator {
                 true => zx::ZX_SOCKET_PEEK,
                 false => self.options(&[1, 9, 1 << 31]),
             },
-            buffer: self.buffer(size),
+            buffer: match size >= HUGE - 1 && self.rng.chance(50) {
+                // As much as there is to read has room.
+                true => Buffer::good(size),
+                false => self.buffer(size),
+            },
         }
     }
 
