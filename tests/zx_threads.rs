@@ -540,6 +540,41 @@ fn endpoint_with_two_handles_does_not_move() {
     });
 }
 
+/// Duplicates come and go; a handle that does not leave because of one stays as it was.
+#[test]
+fn move_that_meets_a_duplicate_leaves_the_handle() {
+    const TRIES: u32 = 20_000;
+    alone(|| {
+        let (a, b) = pair();
+        let current = AtomicU32::new(b);
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let duplicator = scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let handle = current.load(Ordering::Relaxed);
+                    if let Ok(same) = zx_handle_duplicate(handle, ZX_RIGHT_SAME_RIGHTS) {
+                        close([same]);
+                    }
+                }
+            });
+            let mut handle = b;
+            for _ in 0..TRIES {
+                match handle_to_fd(handle) {
+                    Ok(fd) => handle = handle_from_fd(fd).unwrap(),
+                    Err(status) => {
+                        assert_eq!(status, Status::BAD_STATE);
+                        assert_eq!(zx_handle_check_valid(handle), Ok(()));
+                    }
+                }
+                current.store(handle, Ordering::Relaxed);
+            }
+            over.store(true, Ordering::Relaxed);
+            duplicator.join().unwrap();
+            close([a, handle]);
+        });
+    });
+}
+
 /// Reader and writer of one endpoint go on with whatever handle it has now.
 #[test]
 fn moving_under_readers_and_writers_loses_and_doubles_no_bytes() {

@@ -354,7 +354,8 @@ impl Link {
     /// There is one half less; after the last the endpoint is closed, and the peer sees it
     /// before this returns.
     pub(crate) fn drop_half(&self) {
-        // AcqRel: what was done through the other half comes before the close.
+        // ORDERING(halves-dropped): AcqRel; pairs with itself: what was done through the other half
+        // comes before the close.
         if self.halves.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.close_now();
         }

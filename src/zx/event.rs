@@ -69,8 +69,8 @@ impl Core {
     }
 
     fn state(&self) -> State {
-        // Acquire; pairs with the Release in `signal`: who sees a signal sees what was done
-        // before it was set.
+        // ORDERING(event-signals): Acquire; pairs with the Release in `signal`: who sees a signal
+        // sees what was done before it was set.
         State(Signals::from_bits_retain(
             self.signals.load(Ordering::Acquire),
         ))
@@ -83,8 +83,9 @@ impl Core {
         let release = list.take_release();
         drop(list);
         if release {
-            // Relaxed: the futex compares it; all else is under the lock.
-            self.events.fetch_add(1, Ordering::Relaxed);
+            // ORDERING(waiters-taken): Release; pairs with the Acquire of who goes to sleep and then
+            // looks, without the lock, whether it was told.
+            self.events.fetch_add(1, Ordering::Release);
             futex::wake_all(&self.events);
         }
         result
@@ -108,6 +109,7 @@ impl Core {
         self.check_forked()?;
         self.with_observers(|list| {
             let now = (self.state().0 - clear) | set;
+            // ORDERING(event-signals): Release; pairs with the Acquire in `state`.
             self.signals.store(now.bits(), Ordering::Release);
             list.look(State(now));
         });

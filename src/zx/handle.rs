@@ -105,19 +105,21 @@ fn release(object: &Arc<Object>) {
     }
 }
 
-/// Takes the one handle of an object out of the table and out of the count, for an object
+/// Takes the only handle of an object out of the table and out of the count, for an object
 /// that lives on elsewhere.
 ///
 /// # Errors
-/// `BAD_HANDLE` if somebody else closed it; `BAD_STATE` if there is another handle, made at
-/// this moment; the handle is closed then all the same.
-pub(super) fn take_last(value: zx_handle_t) -> Result {
-    let object = take(value)?;
-    if object.handles.claim_last() {
-        return Ok(());
+/// `BAD_STATE` if there is another one; `BAD_HANDLE` if somebody else closed it. It is as
+/// it was then.
+pub(super) fn take_only(value: zx_handle_t, object: &Object) -> Result {
+    if !object.handles.claim_only() {
+        return Err(Status::BAD_STATE);
     }
-    release(&object);
-    Err(Status::BAD_STATE)
+    // Nobody can duplicate it now; but it can be closed, or replaced, by somebody else.
+    take(value).inspect_err(|_| object.handles.unclaim())?;
+    let last = object.handles.release();
+    debug_assert!(last);
+    Ok(())
 }
 
 /// Closes a handle. 0 is no handle and no error. Needs no right.

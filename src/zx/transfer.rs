@@ -22,8 +22,7 @@ use crate::socket::envelope;
 /// # Errors
 /// `BAD_HANDLE`; `WRONG_TYPE`; `ACCESS_DENIED` without `TRANSFER`; `BAD_STATE` while there are
 /// other handles to the endpoint, which lives in one process; `PEER_CLOSED` if the peer
-/// broke the protocol; `NO_RESOURCES` without descriptors. The handle stays valid, unless another
-/// thread was duplicating it.
+/// broke the protocol; `NO_RESOURCES` without descriptors. The handle stays valid.
 ///
 /// # Examples
 /// ```
@@ -49,12 +48,13 @@ pub fn handle_to_fd(handle: zx_handle_t) -> Result<OwnedFd> {
         return Err(Status::BAD_HANDLE);
     }
     if object.handles.get() != 1 {
+        // Not worth an envelope.
         return Err(Status::BAD_STATE);
     }
     // It has not moved as long as the descriptor is ours: dropped, it is as before.
     let envelope = envelope::pack(endpoint.link(), rights)?;
     let inert = endpoint.link().prepare_move()?;
-    handle::take_last(handle)?;
+    handle::take_only(handle, &object)?;
     endpoint.link().complete_move(inert);
     (*receiving, *sending) = (None, None);
     drop((receiving, sending));

@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -34,6 +35,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("fork_refused", fork_refused),
     ("fork_signals", fork_signals),
     ("fork_handles", fork_handles),
+    ("fork_busy", fork_busy),
     ("fork_envelope", fork_envelope),
     ("fork_pair", fork_pair),
     ("fork_watched", fork_watched),
@@ -50,8 +52,8 @@ fn fork_peer(control: &Control) {
 /// Runs `body` in a fork of this process.
 fn forked(body: impl FnOnce()) -> Pid {
     // SAFETY: the process is a test child whose other threads, if it has any, are
-    // parked in joins and polls and hold no lock that `body` could want; the fork
-    // does not return from here but ends by `_exit`.
+    // parked in joins and polls, or read and write through handles, and hold no lock that
+    // `body` could want; the fork does not return from here but ends by `_exit`.
     match unsafe { fork() }.expect("processes are left") {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
@@ -226,6 +228,46 @@ fn forked_copies_of_signals_waits_and_ports_are_refused() {
 #[test]
 fn forked_copies_of_handles_are_bad() {
     Process::start("fork_handles", []).finish();
+}
+
+/// Other threads are in the middle of reads and writes.
+fn fork_busy(_: &Control) {
+    const FORKS: u32 = 60;
+    let (a, b) = zx_socket_create(ZX_SOCKET_STREAM).expect("a pair");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Large ones, to be met inside.
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let _ = zx_socket_write(a, 0, &[7; 60_000]);
+            }
+        });
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let _ = zx_socket_read(b, 0, &mut [0; 60_000]);
+            }
+        });
+        for _ in 0..FORKS {
+            finish(forked(|| {
+                let bad = Status::BAD_HANDLE;
+                assert_eq!(zx_socket_write(a, 0, b"x"), Err(bad));
+                assert_eq!(zx_socket_read(b, 0, &mut [0; 8]), Err(bad));
+                assert_eq!(handle_to_fd(a).unwrap_err(), bad);
+                for handle in [a, b] {
+                    zx_handle_close(handle).expect("the child's own copy of the table");
+                }
+            }));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    for handle in [a, b] {
+        zx_handle_close(handle).expect("the children have closed nothing here");
+    }
+}
+
+#[test]
+fn forked_copies_of_handles_that_others_use_are_bad_and_can_be_closed() {
+    Process::start("fork_busy", []).finish();
 }
 
 fn fork_envelope(_: &Control) {

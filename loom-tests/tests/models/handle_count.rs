@@ -72,8 +72,10 @@ fn claim_meets_a_close(rules: Rules) {
     claim!(object.handles.try_add(), "the object is alive");
     let theirs = Rc::clone(&object);
     let other = thread::spawn(move || theirs.use_and_close());
-    if object.handles.claim_last() {
+    if object.handles.claim_only() {
+        // It moves.
         object.close();
+        claim!(object.handles.release(), "not the last");
     } else {
         object.use_and_close();
     }
@@ -92,13 +94,27 @@ fn claim_meets_a_duplicate(rules: Rules) {
         }
         added
     });
-    let claimed = object.handles.claim_last();
+    let claimed = object.handles.claim_only();
     if claimed {
-        object.close();
+        object.use_and_close();
     }
     let added = duplicator.join().expect("the duplicator ends");
     claim!(claimed || added, "each gave way to the other");
     claim!(claimed == (object.handles.get() == 0), "the count is wrong");
+}
+
+/// What was claimed is closed by somebody else: the object is closed once, and nobody can add
+/// to it after.
+fn claim_that_is_taken_back_meets_a_close(rules: Rules) {
+    let object = Object::new(rules);
+    let theirs = Rc::clone(&object);
+    let closer = thread::spawn(move || theirs.use_and_close());
+    if object.handles.claim_only() {
+        object.handles.unclaim();
+    }
+    closer.join().expect("the closer ends");
+    claim!(object.closed.get() == 1, "never closed");
+    claim!(!object.handles.try_add(), "came back");
 }
 
 models! { local:
@@ -121,4 +137,9 @@ models! { local:
     relaxed []
     dropped []
     skipped [RefuseDead Race]
+
+    claim_that_is_taken_back_meets_a_close, None;
+    relaxed []
+    dropped []
+    skipped [RefuseDead Claim]
 }

@@ -32,8 +32,8 @@
 //!   owner stays the owner and the other gets an error. Without the fence it cannot
 //!   know who is inside.
 //! - *The owner ends.* It was not inside, or left when it unwound.
-//! - *The process forks.* The child's only thread has the number that it had in the
-//!   parent. Unless another thread was inside, everything goes on in the child.
+//! - *The process forks.* Whoever was inside is not there to leave, in the child. Nobody but the owner
+//!   gets in there.
 //!
 //! A panic inside unlocks. What it left half done, its caller sees to.
 
@@ -58,6 +58,8 @@ use crate::layout::FenceMode;
 /// one. Locking it twice in one thread panics, or never returns.
 pub struct Serial<T, P: Platform = InProcess> {
     platform: P,
+    /// How many forks there had been when it was made.
+    forks: u32,
     /// An [`Owner`]; changes under `mutex`.
     owner: P::Word64,
     /// 1 while the owner that sits here is inside, or looks whether it may be.
@@ -95,6 +97,7 @@ impl<T, P: Platform> Serial<T, P> {
             owner: platform.word64(owner.0),
             busy: array::from_fn(|_| platform.word32(0)),
             mutex: platform.mutex(()),
+            forks: platform.forks(),
             platform,
             guarded: UnsafeCell::new(guarded),
         }
@@ -105,7 +108,7 @@ impl<T, P: Platform> Serial<T, P> {
     /// # Errors
     /// [`Error::FenceRefused`] if another thread is the
     /// owner and the system does not allow to end that. Not in
-    /// [`FenceMode::Symmetric`].
+    /// [`FenceMode::Symmetric`]. [`Error::Forked`] in a process that was forked since it was made.
     ///
     /// # Panics
     /// If this thread is inside already.
@@ -161,6 +164,7 @@ impl<T, P: Platform> Serial<T, P> {
     /// # Errors
     /// As [`lock`](Self::lock).
     pub fn settle(&self) -> Result<()> {
+        self.check_forked()?;
         let _mutex = self.mutex.lock();
         let owner = self.owner();
         let thread = self.platform.number_thread();
@@ -223,6 +227,7 @@ impl<T, P: Platform> Serial<T, P> {
     #[cold]
     #[inline(never)]
     fn lock_slow(&self) -> Result<SerialGuard<'_, T, P>> {
+        self.check_forked()?;
         let thread = self.platform.number_thread();
         let mutex = self.mutex.lock();
         let owner = self.owner();
@@ -237,6 +242,14 @@ impl<T, P: Platform> Serial<T, P> {
         self.say_busy(next);
         self.set_owner(next);
         Ok(self.guard(Hold::Seat(next)))
+    }
+
+    /// Who is to be waited for lives in another process, if this one was forked.
+    fn check_forked(&self) -> Result<()> {
+        match self.platform.forks() == self.forks {
+            true => Ok(()),
+            false => Err(Error::Forked),
+        }
     }
 
     /// Puts `next` in the place of `owner`, and waits until that is not inside. Under
