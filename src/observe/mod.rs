@@ -371,6 +371,11 @@ impl<S: Compare> List<S> {
         std::mem::take(&mut self.inboxes)
     }
 
+    /// Undoes [`close`](Self::close).
+    pub(crate) fn reopen(&mut self) {
+        self.closed = false;
+    }
+
     /// Whether the subject's futex must be woken, asked once.
     pub(crate) fn take_release(&mut self) -> bool {
         std::mem::take(&mut self.release)

@@ -74,7 +74,7 @@ impl Message {
 }
 
 /// Puts an endpoint into an envelope. It has not moved until the caller says so
-/// ([`Link::set_moved`]): dropping the envelope before takes everything back.
+/// ([`Link::complete_move`]): dropping the envelope before takes everything back.
 ///
 /// # Errors
 /// [`Error::Forked`], [`Error::Protocol`], [`Error::Os`].
@@ -262,7 +262,7 @@ impl<E> TransferError<E> {
         self.error
     }
 
-    /// The endpoint, as it was before.
+    /// The endpoint.
     pub fn into_endpoint(self) -> E {
         self.endpoint
     }
@@ -306,15 +306,8 @@ macro_rules! envelope_conversions {
             /// [`TransferError`] with the endpoint, unharmed: [`Error::Os`], as when there are
             /// no descriptors left; [`Error::Forked`]; [`Error::Protocol`].
             pub fn into_fd(self) -> Result<OwnedFd, TransferError<Self>> {
-                let link = self.link();
-                let packed = pack(link, link.rights());
-                match packed.and_then(|envelope| Ok((envelope, link.prepare_move()?))) {
-                    Ok((envelope, inert)) => {
-                        link.complete_move(inert);
-                        Ok(envelope)
-                    }
-                    Err(error) => Err(TransferError::new(error, self)),
-                }
+                let packed = self.link().depart(Ok);
+                packed.map_err(|error| TransferError::new(error, self))
             }
         }
 

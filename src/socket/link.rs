@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
+use super::envelope;
 use super::lane::Belled;
 use super::owner::Owner;
 use super::postponed;
@@ -427,12 +428,27 @@ impl Link {
         }
     }
 
-    /// What [`complete_move`](Self::complete_move) needs and cannot fail to get.
+    /// Packs the endpoint, leaves it, and has its envelope delivered: whoever gets that may take the
+    /// endpoint out at once. If it cannot be delivered the endpoint is back, without its observers.
     ///
     /// # Errors
-    /// [`Error::Os`] without descriptors.
-    pub(crate) fn prepare_move(&self) -> Result<OwnedFd> {
-        Doorbell::inert()
+    /// As [`envelope::pack`]; [`Error::Os`] without descriptors; those of `deliver`.
+    pub(crate) fn depart<T>(&self, deliver: impl FnOnce(OwnedFd) -> Result<T>) -> Result<T> {
+        let envelope = envelope::pack(self, self.rights)?;
+        let inert = Doorbell::inert()?;
+        let way_back = self.doorbell.duplicate()?;
+        self.complete_move(inert);
+        deliver(envelope).inspect_err(|_| self.come_back(way_back))
+    }
+
+    /// Undoes [`complete_move`](Self::complete_move), as the endpoint is in nobody else's hands.
+    fn come_back(&self, doorbell: OwnedFd) {
+        self.doorbell.replace(doorbell);
+        // Relaxed: nobody sleeps who could have asked for it; the next to sleep asks anew.
+        self.watched.store(false, Ordering::Relaxed);
+        self.with_observers(|list| list.reopen());
+        // ORDERING(moved): Release; pairs with the Acquire in `peer_here`.
+        self.moved.store(false, Ordering::Release);
     }
 
     /// The endpoint lives on in an envelope, and what is left here may stay for a while, until
@@ -441,7 +457,7 @@ impl Link {
     pub(crate) fn complete_move(&self, inert: OwnedFd) {
         self.set_moved();
         self.stop_watch();
-        self.doorbell.silence(inert);
+        self.doorbell.replace(inert);
     }
 
     /// Begins to own an endpoint that another owner has packed.

@@ -251,6 +251,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
+    use crate::error::Error;
     use crate::layout::Kind;
     use crate::mem::{Memory, Site, Word64, stored};
     use crate::observe::{Sink, Waiter};
@@ -280,6 +281,49 @@ mod tests {
         let mut half = Sending::new(a).unwrap();
         half.attempt(|writer| writer.write(b"x")).unwrap();
         assert_ne!(new.events().load(Ordering::Relaxed), before, "not alerted");
+    }
+
+    /// Whoever receives an endpoint may use it before the sender's call has returned.
+    #[test]
+    fn endpoint_that_is_used_the_moment_it_is_delivered_hears_of_everything() {
+        let [a, old] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let port = crate::port::Mailbox::new().unwrap();
+        let subject: Arc<dyn Subject> = Arc::clone(&old) as _;
+        port.register(&subject, 0, 1, Signals::READABLE, false, None)
+            .unwrap();
+        let (waiter, observer) = observer(Signals::READABLE | Signals::USER_0);
+        let new = old.depart(|envelope| {
+            let new = envelope::claim_any(envelope).unwrap();
+            new.enroll(observer)?;
+            Ok(new)
+        });
+        let new = new.unwrap();
+        let before = new.events().load(Ordering::Relaxed);
+        a.signal_peer(Signals::empty(), Signals::USER_0).unwrap();
+        assert_ne!(new.events().load(Ordering::Relaxed), before, "not alerted");
+        new.look_now();
+        assert!(waiter.outcome().is_some());
+    }
+
+    /// Its new owner has taken nothing out.
+    #[test]
+    fn endpoint_that_could_not_be_delivered_is_back() {
+        let [a, b] = crate::Builder::new().links(Kind::Stream).unwrap();
+        b.start_watch().unwrap();
+        let refused = Error::TimedOut;
+        let result = b.depart(|_| Err::<(), _>(refused));
+        assert_eq!(result.unwrap_err(), refused);
+        assert!(!b.acknowledge(), "its peer is there");
+        let (waiter, observer) = observer(Signals::USER_0);
+        b.enroll(observer).unwrap();
+        a.signal_peer(Signals::empty(), Signals::USER_0).unwrap();
+        assert!(waiter.outcome().is_some(), "looked at in its place");
+        // The next sleep is watched over, without anybody's asking.
+        b.start_watch().unwrap();
+        drop(a);
+        while !b.is_gone() {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

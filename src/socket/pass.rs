@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::MsgFlags;
 
-use super::{Datagram, Stream, TransferError, envelope};
+use super::{Datagram, Stream, TransferError};
 use crate::error::{Error, Result};
 use crate::sys::fdpass;
 
@@ -35,20 +35,12 @@ macro_rules! pass {
             /// byte with one descriptor. Waits if the socket does.
             ///
             /// # Errors
-            /// [`TransferError`] with the endpoint: [`Error::Os`]; [`Error::Forked`].
+            /// [`TransferError`] with the endpoint, which is as before but for its registrations
+            /// with ports, as those end in any case: [`Error::Os`]; [`Error::Forked`];
+            /// [`Error::Protocol`].
             pub fn send_to(self, socket: &UnixStream) -> Result<(), TransferError<Self>> {
-                let link = self.link();
-                let sent = link.prepare_move().and_then(|inert| {
-                    send(socket, &envelope::pack(link, link.rights())?)?;
-                    Ok(inert)
-                });
-                match sent {
-                    Ok(inert) => {
-                        link.complete_move(inert);
-                        Ok(())
-                    }
-                    Err(error) => Err(TransferError::new(error, self)),
-                }
+                let sent = self.link().depart(|envelope| send(socket, &envelope));
+                sent.map_err(|error| TransferError::new(error, self))
             }
 
             /// Receives an endpoint that the other end of `socket` has

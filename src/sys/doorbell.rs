@@ -87,13 +87,24 @@ impl Doorbell {
             .map_err(|e| Error::os("eventfd", e))
     }
 
-    /// Puts an inert descriptor in the place of this end: to the kernel it is closed,
-    /// while whoever still holds it may go on using the number.
-    pub(crate) fn silence(&self, inert: OwnedFd) {
+    /// Another descriptor of this end.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub(crate) fn duplicate(&self) -> Result<OwnedFd> {
+        self.0.try_clone().map_err(|e| Error::Os {
+            call: "fcntl",
+            errno: e.raw_os_error().unwrap_or(0),
+        })
+    }
+
+    /// Puts another descriptor in the place of this end: an [inert](Self::inert) one, and to the
+    /// kernel this end is closed, while whoever still holds it may go on using the number; or
+    /// a [duplicate](Self::duplicate) from before.
+    pub(crate) fn replace(&self, fd: OwnedFd) {
         // SAFETY: both numbers are open and owned here; the one that is replaced stays
         // open, and stays `self`'s, under the same number.
-        let replaced =
-            unsafe { libc::dup3(inert.as_raw_fd(), self.0.as_raw_fd(), libc::O_CLOEXEC) };
+        let replaced = unsafe { libc::dup3(fd.as_raw_fd(), self.0.as_raw_fd(), libc::O_CLOEXEC) };
         // EBUSY cannot be: nobody is opening a number that is in use. EINTR comes after the
         // replacement.
         debug_assert!(replaced >= 0);

@@ -10,6 +10,7 @@ use super::sync::reclaim_soon;
 use super::types::*;
 use crate::signals::Rights;
 use crate::socket::envelope;
+use crate::sys::doorbell::Doorbell;
 
 /// Packs the endpoint behind a handle into one descriptor, which can be sent through any Unix socket,
 /// inherited, or kept, and closes the handle. The rights go with it. Zircon has no name for this; it
@@ -53,7 +54,7 @@ pub fn handle_to_fd(handle: zx_handle_t) -> Result<OwnedFd> {
     }
     // It has not moved as long as the descriptor is ours: dropped, it is as before.
     let envelope = envelope::pack(endpoint.link(), rights)?;
-    let inert = endpoint.link().prepare_move()?;
+    let inert = Doorbell::inert()?;
     handle::take_only(handle, &object)?;
     endpoint.link().complete_move(inert);
     (*receiving, *sending) = (None, None);
