@@ -14,8 +14,8 @@ use support::descriptors::{Parts, Shared};
 use support_processes::observe::{self, manner, sleeper};
 use zocket::protocol::{Side, Word32, Word64};
 use zocket::{
-    Builder, Datagram, Disposition, Error, FenceMode, FencePolicy, MIN_CAPACITY, Signals, Stream,
-    WaitItem, wait_many,
+    Builder, Datagram, Disposition, Error, FenceMode, FencePolicy, MIN_CAPACITY, Packet, Port,
+    Signals, Stream, Trigger, WaitItem, wait_many,
 };
 
 use Disposition::{Unchanged, WriteDisabled, WriteEnabled};
@@ -851,4 +851,23 @@ fn dropping_an_endpoint_races_with_operations_of_its_observed_peer() {
         });
     }
     assert!(turns.into_inner() > 0);
+}
+
+/// Observers are not locked out while a call waits for a descriptor.
+#[test]
+fn write_from_a_descriptor_that_blocks_blocks_nobody_else() {
+    let (mut a, b) = pair();
+    let port = Port::new().unwrap();
+    port.register(&a, 1, Signals::USER_0, Trigger::Level)
+        .unwrap();
+    let (out, mut into) = std::io::pipe().unwrap();
+    thread::scope(|scope| {
+        let writer = sleeper(scope, || a.try_write_from_fd(&out, 8)).until(&[libc::SYS_readv]);
+        b.signal_peer(Signals::empty(), Signals::USER_0).unwrap();
+        let packet = port.wait(Some(Instant::now())).unwrap();
+        assert!(matches!(packet, Packet::Signals { key: 1, .. }));
+        std::io::Write::write_all(&mut into, b"later").unwrap();
+        assert_eq!(writer.result(), Ok(5));
+    });
+    assert_eq!(b.info().readable, 5);
 }

@@ -118,7 +118,7 @@ impl<'a> Reservation<'a> {
     }
 
     /// Sends the first `len` bytes, unseen by observers.
-    pub(super) fn publish(self, len: usize) {
+    fn publish(self, len: usize) {
         match (len, self.prefix) {
             (0, _) => drop(self.grant),
             (len, 0) => self.grant.commit(len),

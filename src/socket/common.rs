@@ -332,6 +332,8 @@ macro_rules! endpoint_calls {
             /// [`arm_read`](Self::arm_read).
             pub fn acknowledge(&self) {
                 self.link().acknowledge();
+                // They may have been meant for whoever waits for signals.
+                self.link().look();
             }
         }
 

@@ -178,16 +178,35 @@ impl Link {
         self.owner.set_observed(observed);
     }
 
+    /// Changes what the endpoint is set to, and shows observers the change. Under their lock, for two
+    /// reasons: so many threads that changed the shared words at once would get in each
+    /// other's way, which only the peer may do; and who was under way when the endpoint left finds
+    /// out.
+    ///
+    /// # Errors
+    /// [`Error::Forked`], also if the endpoint lives on elsewhere or is closed; those of `f`.
+    fn change<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.check_forked()?;
+        self.with_observers(|list| {
+            if list.is_closed() {
+                return Err(Error::Forked);
+            }
+            let result = f();
+            if !list.is_empty() {
+                // Who cannot be told of what is to come has been told that.
+                let _ = self.look_and_arm(list);
+            }
+            result
+        })
+    }
+
     /// Says of the writes of both ends whether they are let in.
     ///
     /// # Errors
     /// [`Error::UnreadData`]; [`Error::Forked`].
     pub(crate) fn set_disposition(&self, own: Disposition, peer: Disposition) -> Result<()> {
-        self.check_forked()?;
         let (outgoing, incoming) = (self.belled(Role::Producer), self.belled(Role::Consumer));
-        endpoint::set_disposition(&outgoing, &incoming, own, peer)?;
-        self.look();
-        Ok(())
+        self.change(|| endpoint::set_disposition(&outgoing, &incoming, own, peer))
     }
 
     /// Disables the writes of either end or both, whether the peer is closed or not.
@@ -195,11 +214,11 @@ impl Link {
     /// # Errors
     /// [`Error::Forked`].
     pub(crate) fn shut_down(&self, own: Disposition, peer: Disposition) -> Result<()> {
-        self.check_forked()?;
         let (outgoing, incoming) = (self.belled(Role::Producer), self.belled(Role::Consumer));
-        endpoint::shut_down(&outgoing, &incoming, own, peer);
-        self.look();
-        Ok(())
+        self.change(|| {
+            endpoint::shut_down(&outgoing, &incoming, own, peer);
+            Ok(())
+        })
     }
 
     /// Clears and sets user signals of this endpoint.
@@ -207,10 +226,10 @@ impl Link {
     /// # Errors
     /// [`Error::Forked`].
     pub(crate) fn signal(&self, clear: Signals, set: Signals) -> Result<()> {
-        self.check_forked()?;
-        signals::change_stored(&self.incoming, clear, set);
-        self.look();
-        Ok(())
+        self.change(|| {
+            signals::change_stored(&self.incoming, clear, set);
+            Ok(())
+        })
     }
 
     /// Clears and sets user signals of the peer.
@@ -218,12 +237,13 @@ impl Link {
     /// # Errors
     /// [`Error::PeerClosed`]; [`Error::Forked`].
     pub(crate) fn signal_peer(&self, clear: Signals, set: Signals) -> Result<()> {
-        self.check_forked()?;
-        if self.peer_closed() {
-            return Err(Error::PeerClosed);
-        }
-        events::signal_peer(&self.belled(Role::Producer), clear, set);
-        Ok(())
+        self.change(|| {
+            if self.peer_closed() {
+                return Err(Error::PeerClosed);
+            }
+            events::signal_peer(&self.belled(Role::Producer), clear, set);
+            Ok(())
+        })
     }
 
     /// The threshold for queued bytes, or for free ones.
@@ -239,19 +259,14 @@ impl Link {
     /// # Errors
     /// [`Error::TooLarge`]; for free ones [`Error::PeerClosed`]; [`Error::Forked`].
     pub(crate) fn set_threshold(&self, of: Role, bytes: u64) -> Result<()> {
-        self.check_forked()?;
         let capacity = self.capacity();
-        match of {
-            Role::Consumer => signals::set_read_threshold(&self.incoming, bytes, capacity)?,
-            Role::Producer if bytes <= capacity && self.peer_closed() => {
-                return Err(Error::PeerClosed);
-            }
+        self.change(|| match of {
+            Role::Consumer => signals::set_read_threshold(&self.incoming, bytes, capacity),
+            Role::Producer if bytes <= capacity && self.peer_closed() => Err(Error::PeerClosed),
             Role::Producer => {
-                signals::set_write_threshold(&self.outgoing, &self.incoming, bytes, capacity)?;
+                signals::set_write_threshold(&self.outgoing, &self.incoming, bytes, capacity)
             }
-        }
-        self.look();
-        Ok(())
+        })
     }
 
     /// What the signals are made of, at this moment.
@@ -304,14 +319,22 @@ impl Link {
         gone
     }
 
-    /// Takes the rings of the doorbell, and notices the peer's end. Says whether it is.
+    /// Takes the rings of the doorbell, and notices the peer's end. Says whether the doorbell is of no
+    /// use any more.
     pub(crate) fn acknowledge(&self) -> bool {
-        // A forked copy must not take the rings that are meant for the parent.
-        let hung_up = self.check_owner().is_ok() && self.doorbell.drain();
-        if hung_up {
-            self.hang_up();
+        match self.check_owner() {
+            // A forked copy must not take the rings that are meant for the parent.
+            Err(Error::Forked) => false,
+            // Nobody listens to a peer that broke the protocol, however often it rings.
+            Err(_) => true,
+            Ok(()) => {
+                let hung_up = self.doorbell.drain();
+                if hung_up {
+                    self.hang_up();
+                }
+                hung_up
+            }
         }
-        hung_up
     }
 
     /// Cuts the connection because the peer broke the protocol: it sees us closed,
@@ -477,7 +500,12 @@ impl Link {
 /// What has lost its halves is closed already; this is for what never had both.
 impl Drop for Link {
     fn drop(&mut self) {
-        self.stop_watch();
+        // Not by the lock, which another thread of the parent may have held when this process was
+        // forked.
+        let watch = self.watch.get_mut().unwrap_or_else(|e| e.into_inner());
+        if let Some(watch) = watch.take() {
+            watch.cancel(self.doorbell.as_fd());
+        }
         self.close_now();
     }
 }

@@ -136,8 +136,10 @@ impl Link {
     /// Has a port watch the doorbell, unless that will never ring. Under the lock: whoever takes the
     /// endpoint away finds all ports that watch.
     fn have_watched(&self, inbox: &dyn Inbox) -> Result<()> {
-        // Closed is what the peer says, and may take back; the hang-up is the kernel's word.
-        let silent = self.peer_closed() && self.doorbell().is_hung_up();
+        // Closed is what the peer says, and may take back; the hang-up is the kernel's word, and what
+        // it broke is ours.
+        let silent =
+            self.check_owner().is_err() || self.peer_closed() && self.doorbell().is_hung_up();
         let descriptor = (!silent).then(|| self.doorbell().as_fd());
         let subject: Weak<dyn Subject> = self.weak();
         inbox.watch(self.id, subject, descriptor)
@@ -255,6 +257,7 @@ mod tests {
     use crate::layout::Kind;
     use crate::mem::{Memory, Site, Word64, stored};
     use crate::observe::{Sink, Waiter};
+    use crate::signals::Disposition;
     use crate::socket::{Sending, envelope};
 
     fn observer(wanted: Signals) -> (Arc<Waiter>, Observer) {
@@ -305,6 +308,28 @@ mod tests {
         assert!(waiter.outcome().is_some());
     }
 
+    /// A thread that is in the middle of a call through a handle.
+    #[test]
+    fn endpoint_that_has_left_is_changed_no_more() {
+        let (a, old, new) = moved();
+        let unchanged = Disposition::Unchanged;
+        let refused = Err(Error::Forked);
+        assert_eq!(old.signal(Signals::empty(), Signals::USER_0), refused);
+        assert_eq!(old.signal_peer(Signals::empty(), Signals::USER_0), refused);
+        assert_eq!(old.set_threshold(Role::Consumer, 7), refused);
+        assert_eq!(
+            old.set_disposition(Disposition::WriteDisabled, unchanged),
+            refused
+        );
+        assert_eq!(
+            old.shut_down(Disposition::WriteDisabled, unchanged),
+            refused
+        );
+        assert_eq!(a.state().signals(), Signals::WRITABLE);
+        assert_eq!(new.state().signals(), Signals::WRITABLE);
+        assert_eq!(new.threshold(Role::Consumer), 0);
+    }
+
     /// Its new owner has taken nothing out.
     #[test]
     fn endpoint_that_could_not_be_delivered_is_back() {
@@ -324,6 +349,31 @@ mod tests {
         while !b.is_gone() {
             std::thread::yield_now();
         }
+    }
+
+    /// Or a port would never come to rest.
+    #[test]
+    fn peer_that_broke_the_protocol_is_not_listened_to() {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+        let [a, b] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let port = crate::port::Mailbox::new().unwrap();
+        let subject: Arc<dyn Subject> = Arc::clone(&a) as _;
+        let register = || port.register(&subject, 0, 1, Signals::USER_0, false, None);
+        let is_at_rest = || {
+            let looked = port.wait(crate::sys::deadline::Deadline::after(
+                std::time::Duration::ZERO,
+            ));
+            assert_eq!(looked.unwrap_err(), Error::TimedOut);
+            let mut fds = [PollFd::new(port.descriptor(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::ZERO) == Ok(0)
+        };
+        register().unwrap();
+        a.disconnect(crate::Violation::TailOutOfRange);
+        b.doorbell().ring();
+        assert!(is_at_rest());
+        register().unwrap();
+        assert!(is_at_rest());
     }
 
     #[test]

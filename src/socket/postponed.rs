@@ -64,9 +64,7 @@ pub(super) fn look(link: Arc<Link>) {
             None
         }
     });
-    if let Some(link) = now
-        && !link.is_unobserved()
-    {
+    if let Some(link) = now {
         link.look_now();
     }
 }

@@ -335,13 +335,12 @@ fn try_write_from_fd(half: &mut Sending, fd: BorrowedFd<'_>, most: usize) -> Res
     if most == 0 {
         return Ok(0);
     }
-    half.attempt(|w| {
-        let mut space = Reservation::stream(w.begin(1, most)?);
-        let len = fdio::read_into(fd, space.spans()).map_err(|e| Error::os("readv", e))?;
-        // The attempt itself shows the change to observers.
-        space.publish(len);
-        Ok(len)
-    })
+    // Not within the attempt: it may wait for the descriptor, which nobody else should have to.
+    half.attempt(|w| w.check_space(1))?;
+    let mut space = half.end().begin(1, most).map(Reservation::stream)?;
+    let len = fdio::read_into(fd, space.spans()).map_err(|e| Error::os("readv", e))?;
+    space.commit(len);
+    Ok(len)
 }
 
 /// Reading.
