@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::half;
 use super::lane::Lane;
 use super::link::Link;
-use crate::endpoint::{Grant, Reader};
+use crate::endpoint::{Grant, Reader, Writer};
 use crate::mem::{SharedSlice, SharedSliceMut};
 use crate::ring::Record;
 use crate::ring::record::Prefix;
@@ -106,12 +106,10 @@ impl<'a> Reservation<'a> {
             None => self.publish(len),
             Some(link) => link.with_observers(|list| {
                 link.look_once(list);
-                // As `half::observed` has it: what was free before, and what is after.
-                let free = self.grant.ring().free().max(list.before().free);
+                let free = self.grant.ring().free();
                 self.publish(len);
-                list.look(list.before().with_free(free));
-                list.note(list.before().with_free(free - len as u64));
-                // They have been told if they cannot be told of what is to come.
+                half::show_move::<Writer<Lane>>(list, free, len as u64);
+                // Threads have been told if they cannot be told of what is to come.
                 let _ = link.look_and_arm(list);
             }),
         }

@@ -193,7 +193,7 @@ impl Link {
             }
             let result = f();
             if !list.is_empty() {
-                // Who cannot be told of what is to come has been told that.
+                // Threads that cannot be told of what is to come have been told that.
                 let _ = self.look_and_arm(list);
             }
             result

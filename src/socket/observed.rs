@@ -2,8 +2,8 @@
 //! the peer.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Weak;
 use std::sync::atomic::AtomicU32;
+use std::sync::{MutexGuard, Weak};
 
 use super::link::Link;
 use super::postponed;
@@ -33,14 +33,17 @@ impl Link {
     /// Does something under the observers' lock, and then tells who has to be told.
     pub(crate) fn with_observers<T>(&self, f: impl FnOnce(&mut List<State>) -> T) -> T {
         postponed::after(|| {
-            let _released = Release(self);
-            f(&mut self.observers.lock())
+            let mut locked = Locked {
+                link: self,
+                list: Some(self.observers.lock()),
+            };
+            f(locked.list.as_mut().expect("until it drops"))
         })
     }
 
     /// Serves the observers. Not while this thread holds a lock of observers.
     pub(crate) fn look_now(&self) {
-        // Who cannot be told of what is to come has been told that.
+        // Threads that cannot be told of what is to come have been told that.
         let _ = self.with_observers(|list| self.look_and_arm(list));
     }
 
@@ -136,24 +139,26 @@ impl Link {
     /// Has a port watch the doorbell, unless that will never ring. Under the lock: whoever takes the
     /// endpoint away finds all ports that watch.
     fn have_watched(&self, inbox: &dyn Inbox) -> Result<()> {
-        // Closed is what the peer says, and may take back; the hang-up is the kernel's word, and what
-        // it broke is ours.
-        let silent =
-            self.check_owner().is_err() || self.peer_closed() && self.doorbell().is_hung_up();
+        // Closed is what the peer says, and may take back; the hang-up is the kernel's word.
+        let silent = self.peer_closed() && self.doorbell().is_hung_up();
         let descriptor = (!silent).then(|| self.doorbell().as_fd());
         let subject: Weak<dyn Subject> = self.weak();
         inbox.watch(self.id, subject, descriptor)
     }
 }
 
-/// Wakes threads that were served, when the lock is released, be it by a panic of the caller's
-/// own code.
-struct Release<'a>(&'a Link);
+/// The lock of the observers. When it is released, be it by a panic of the caller's own code,
+/// threads that were served are woken.
+struct Locked<'a> {
+    link: &'a Link,
+    list: Option<MutexGuard<'a, List<State>>>,
+}
 
-impl Drop for Release<'_> {
+impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        if self.0.observers.lock().take_release() {
-            events::alert_own(self.0.direction(Role::Consumer));
+        let release = self.list.take().is_some_and(|mut list| list.take_release());
+        if release {
+            events::alert_own(self.link.direction(Role::Consumer));
         }
     }
 }
@@ -216,7 +221,7 @@ impl Subject for Link {
             self.look_once(list);
             let now = list.before().signals();
             let count = list.withdraw(which, why, now);
-            // Those who stay have been told if they cannot be told of what is to come.
+            // Threads that stay have been told if they cannot be told of what is to come.
             let _ = self.look_and_arm(list);
             count
         })
