@@ -245,6 +245,33 @@ fn wait_lasts_until_its_deadline_and_a_packet_wins() {
     assert_eq!(key(next(&port)), 1);
 }
 
+/// However many others have rung before, and for nothing.
+#[test]
+fn packet_wins_over_a_past_deadline_behind_any_number_of_rings() {
+    const IN_FRONT: u64 = 100;
+    let _alone = alone();
+    let port = Port::new().unwrap();
+    // Ends that have moved: their peers take them for ones in other processes, and ring.
+    let ends: Vec<_> = (0..=IN_FRONT)
+        .map(|key| {
+            let (a, b) = pair();
+            let b = Stream::try_from(OwnedFd::from(b)).unwrap();
+            port.register(&b, key, Signals::USER_0, Trigger::Level)
+                .unwrap();
+            (a, b)
+        })
+        .collect();
+    let [in_front @ .., last] = &ends[..] else {
+        unreachable!("there is one more than in front");
+    };
+    for (peer, _) in in_front {
+        peer.signal_peer(NONE, Signals::USER_1).unwrap();
+    }
+    last.0.signal_peer(NONE, Signals::USER_0).unwrap();
+    assert_eq!(port.wait(past()).map(key), Ok(IN_FRONT));
+    assert_eq!(port.wait(past()), Err(Error::TimedOut));
+}
+
 /// What other event loops see.
 #[test]
 fn descriptor_is_readable_while_there_are_packets() {
