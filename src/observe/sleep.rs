@@ -84,14 +84,7 @@ pub(crate) fn wait_any(
         });
     }
     let mut sleep = Sleep::new(items)?;
-    match sleep.until_told(deadline, &is_current) {
-        Err(Error::Os { call, errno }) if is_refusal(call, errno) => {
-            REFUSED.store(true, Ordering::Relaxed);
-            sleep.change_manner()?;
-            sleep.until_told(deadline, &is_current)?;
-        }
-        result => result?,
-    }
+    sleep.until_told(deadline, &is_current)?;
     sleep.finish()
 }
 
@@ -103,13 +96,6 @@ fn poll_all(items: &mut [Item<'_>]) -> Result<bool> {
     Ok(met)
 }
 
-const FUTEX_WAITV: &str = "futex_waitv";
-
-/// Whether the kernel does not have `futex_waitv`, or a sandbox does not let it be called.
-fn is_refusal(call: &str, errno: i32) -> bool {
-    call == FUTEX_WAITV && [libc::ENOSYS, libc::EPERM, libc::EACCES].contains(&errno)
-}
-
 /// Whether the kernel or a sandbox has refused `futex_waitv`.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
@@ -117,47 +103,37 @@ static REFUSED: AtomicBool = AtomicBool::new(false);
 struct Sleep<'i, 'a> {
     items: &'i mut [Item<'a>],
     waiters: Vec<Arc<Waiter>>,
-    /// What waited for the items before the manner changed.
-    before: Vec<Arc<Waiter>>,
     /// Identities of the observers among those of their subjects.
     enrolled: Vec<u64>,
     /// Present if the thread polls.
-    bell: Option<Bell>,
-    /// Whose descriptors need not be polled: the peer is gone, or it is polled for another item.
-    silent: Vec<bool>,
+    polling: Option<Polling>,
 }
 
 impl<'i, 'a> Sleep<'i, 'a> {
     fn new(items: &'i mut [Item<'a>]) -> Result<Self> {
         // Relaxed: an old value leads to another refusal.
-        let polls =
-            items.len() > futex::MOST || (items.len() > 1 && REFUSED.load(Ordering::Relaxed));
-        let bell = if polls { Some(thread::bell()?) } else { None };
-        let waiters = items.iter().map(|_| Arc::new(Waiter::new(bell.clone())));
-        // The same one several times must not count several times against the limit of `ppoll`.
-        let mut known = HashSet::new();
-        let silent = items.iter().map(|item| !known.insert(item.subject.id()));
-        Ok(Self {
-            waiters: waiters.collect(),
-            before: Vec::new(),
+        let refused = items.len() > 1 && REFUSED.load(Ordering::Relaxed);
+        let polls = refused || items.len() > futex::MOST;
+        let mut sleep = Self {
+            waiters: items.iter().map(|_| Arc::new(Waiter::new())).collect(),
             enrolled: Vec::with_capacity(items.len()),
-            silent: silent.collect(),
+            polling: None,
             items,
-            bell,
-        })
+        };
+        if polls {
+            sleep.begin_to_poll()?;
+        }
+        Ok(sleep)
     }
 
-    /// Polls from now on. To be followed by [`until_told`](Self::until_told), which enrolls the new
-    /// waiters; the old ones leave with them, so that no moment is missed in between.
-    fn change_manner(&mut self) -> Result<()> {
-        let bell = thread::bell()?;
-        let waiters = self
-            .items
-            .iter()
-            .map(|_| Arc::new(Waiter::new(Some(bell.clone()))));
-        let waiters = waiters.collect();
-        self.before = std::mem::replace(&mut self.waiters, waiters);
-        self.bell = Some(bell);
+    /// Polls from now on. The observers stay where they are, so no moment is missed. A look must
+    /// follow, which has peers ring from then on.
+    fn begin_to_poll(&mut self) -> Result<()> {
+        let polling = Polling::new(self.items)?;
+        for waiter in &self.waiters {
+            waiter.set_bell(&polling.bell);
+        }
+        self.polling = Some(polling);
         Ok(())
     }
 
@@ -180,19 +156,31 @@ impl<'i, 'a> Sleep<'i, 'a> {
             if self.is_told() {
                 return Ok(());
             }
-            let wake = match (&self.bell, &counts[..]) {
-                (Some(_), _) => self.poll(deadline)?,
-                // For nothing but the deadline.
-                (None, []) => futex::wait(&AtomicU32::new(0), 0, deadline),
-                (None, [(events, count)]) => futex::wait(events, *count, deadline),
-                (None, counts) => {
-                    futex::wait_any(counts, deadline).map_err(|e| Error::os(FUTEX_WAITV, e))?
-                }
-            };
-            if wake == Wake::TimedOut {
+            if self.sleep(&counts, deadline)? == Wake::TimedOut {
                 self.items.iter().for_each(|item| item.subject.look());
                 return Ok(());
             }
+        }
+    }
+
+    /// Sleeps once, while these counts stand.
+    fn sleep(&mut self, counts: &[(&AtomicU32, u32)], deadline: Deadline) -> Result<Wake> {
+        if let Some(polling) = &mut self.polling {
+            return polling.poll(self.items, deadline);
+        }
+        match counts {
+            // For nothing but the deadline.
+            [] => Ok(futex::wait(&AtomicU32::new(0), 0, deadline)),
+            [(events, count)] => Ok(futex::wait(events, *count, deadline)),
+            counts => match futex::wait_any(counts, deadline) {
+                // Perhaps only now, by a sandbox that was entered while we slept.
+                Err(Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => {
+                    REFUSED.store(true, Ordering::Relaxed);
+                    self.begin_to_poll()?;
+                    Ok(Wake::Woken)
+                }
+                result => result.map_err(|e| Error::os("futex_waitv", e)),
+            },
         }
     }
 
@@ -206,9 +194,6 @@ impl<'i, 'a> Sleep<'i, 'a> {
                 // Closed since the first look; so is the handle.
                 Err(Error::PeerClosed) => self.cancel(i),
                 Err(error) => return Err(error),
-            }
-            if let Some(outcome) = self.before.get(i).and_then(|waiter| waiter.outcome()) {
-                waiter.finish(outcome);
             }
             if !is_current(i) {
                 self.cancel(i);
@@ -224,36 +209,6 @@ impl<'i, 'a> Sleep<'i, 'a> {
 
     fn is_told(&self) -> bool {
         self.waiters.iter().any(|waiter| waiter.outcome().is_some())
-    }
-
-    /// Polls once.
-    fn poll(&mut self, deadline: Deadline) -> Result<Wake> {
-        let bell = self.bell.as_ref().expect("only who has one polls");
-        let mut polled = Vec::with_capacity(self.items.len());
-        let mut fds = vec![PollFd::new(thread::descriptor(bell), PollFlags::POLLIN)];
-        for (i, item) in self.items.iter().enumerate() {
-            if let Some(fd) = item.subject.descriptor()
-                && !self.silent[i]
-            {
-                polled.push(i);
-                fds.push(PollFd::new(fd, PollFlags::POLLIN));
-            }
-        }
-        let timeout = deadline.remaining().map(TimeSpec::from_duration);
-        match ppoll(&mut fds, timeout, None::<SigSet>) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::os("ppoll", errno)),
-        }
-        let readable = |fd: &PollFd<'_>| fd.any() == Some(true);
-        let rung: Vec<_> = fds[1..].iter().map(readable).collect();
-        for (i, _) in polled.iter().zip(rung).filter(|(_, rung)| *rung) {
-            self.silent[*i] = self.items[*i].subject.acknowledge();
-        }
-        Ok(if deadline.has_passed() {
-            Wake::TimedOut
-        } else {
-            Wake::Woken
-        })
     }
 
     /// Leaves the lists of observers.
@@ -292,5 +247,55 @@ impl<'i, 'a> Sleep<'i, 'a> {
 impl Drop for Sleep<'_, '_> {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+/// What a thread has that polls.
+struct Polling {
+    bell: Bell,
+    /// Whose descriptors need not be polled: the peer is gone, or it is polled for another item.
+    silent: Vec<bool>,
+}
+
+impl Polling {
+    fn new(items: &[Item<'_>]) -> Result<Self> {
+        // The same one several times must not count several times against the limit of `ppoll`.
+        let mut known = HashSet::new();
+        let silent = items.iter().map(|item| !known.insert(item.subject.id()));
+        Ok(Self {
+            bell: thread::bell()?,
+            silent: silent.collect(),
+        })
+    }
+
+    /// Polls once.
+    fn poll(&mut self, items: &[Item<'_>], deadline: Deadline) -> Result<Wake> {
+        let mut polled = Vec::with_capacity(items.len());
+        let mut fds = vec![PollFd::new(
+            thread::descriptor(&self.bell),
+            PollFlags::POLLIN,
+        )];
+        for (i, item) in items.iter().enumerate() {
+            if let Some(fd) = item.subject.descriptor()
+                && !self.silent[i]
+            {
+                polled.push(i);
+                fds.push(PollFd::new(fd, PollFlags::POLLIN));
+            }
+        }
+        let timeout = deadline.remaining().map(TimeSpec::from_duration);
+        match ppoll(&mut fds, timeout, None::<SigSet>) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::os("ppoll", errno)),
+        }
+        let rung = fds[1..].iter().map(|fd| fd.any() == Some(true));
+        for (i, _) in polled.into_iter().zip(rung).filter(|(_, rung)| *rung) {
+            self.silent[i] = items[i].subject.acknowledge();
+        }
+        Ok(if deadline.has_passed() {
+            Wake::TimedOut
+        } else {
+            Wake::Woken
+        })
     }
 }

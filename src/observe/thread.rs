@@ -1,7 +1,7 @@
 //! A thread that waits for signals, as an observer.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{ThreadId, current};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -23,8 +23,15 @@ pub(crate) enum Outcome {
 /// What a thread waits with: told once by each subject that it waits on.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    outcome: OnceLock<Outcome>,
     thread: ThreadId,
+    /// Either whoever ends it finds the bell, or the thread, which put that there later,
+    /// finds the outcome: they are under one lock.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    outcome: Option<Outcome>,
     /// The descriptor that wakes a thread which polls; without, it sleeps on the
     /// subject's futex.
     bell: Option<Bell>,
@@ -45,34 +52,48 @@ pub(super) fn bell() -> Result<Bell> {
 
 impl Waiter {
     /// A waiter of the calling thread.
-    pub(crate) fn new(bell: Option<Bell>) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            outcome: OnceLock::new(),
             thread: current().id(),
-            bell,
+            state: Mutex::default(),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that is done under the lock panics halfway.
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// How it ended, if it has.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
-        self.outcome.get().copied()
+        self.lock().outcome
     }
 
     /// Whether it polls instead of sleeping on a futex.
     pub(crate) fn polls(&self) -> bool {
-        self.bell.is_some()
+        self.lock().bell.is_some()
+    }
+
+    /// Polls from now on.
+    pub(super) fn set_bell(&self, bell: &Bell) {
+        self.lock().bell = Some(Arc::clone(bell));
     }
 
     /// Ends it, once; says whether the subject's futex has to be woken for it.
     pub(super) fn finish(&self, outcome: Outcome) -> bool {
-        if self.outcome.set(outcome).is_err() || self.thread == current().id() {
+        let mut state = self.lock();
+        if state.outcome.is_some() {
             return false;
         }
-        if let Some(bell) = &self.bell {
+        state.outcome = Some(outcome);
+        if self.thread == current().id() {
+            return false;
+        }
+        if let Some(bell) = &state.bell {
             // Fails only if it is about to overflow, and then it is readable.
             let _ = bell.write(1);
         }
-        self.bell.is_none()
+        state.bell.is_none()
     }
 }
 

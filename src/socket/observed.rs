@@ -266,7 +266,7 @@ mod tests {
     use crate::socket::{Sending, envelope};
 
     fn observer(wanted: Signals) -> (Arc<Waiter>, Observer) {
-        let waiter = Arc::new(Waiter::new(None));
+        let waiter = Arc::new(Waiter::new());
         let sink = Sink::Thread(Arc::clone(&waiter));
         (waiter, Observer::new(0, wanted, false, sink))
     }

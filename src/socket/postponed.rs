@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn last_hold_on_a_peer_is_given_up_after_the_lock() {
         let [a, b] = crate::Builder::new().links(Kind::Stream).unwrap();
-        let waiter = Arc::new(crate::observe::Waiter::new(None));
+        let waiter = Arc::new(crate::observe::Waiter::new());
         let sink = Sink::Thread(Arc::clone(&waiter));
         a.enroll(Observer::new(0, Signals::PEER_CLOSED, false, sink))
             .unwrap();
