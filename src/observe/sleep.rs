@@ -103,7 +103,7 @@ static REFUSED: AtomicBool = AtomicBool::new(false);
 struct Sleep<'i, 'a> {
     items: &'i mut [Item<'a>],
     waiters: Vec<Arc<Waiter>>,
-    /// Identities of the observers among those of their subjects.
+    /// Identities of the observers among those of their subjects, rising.
     enrolled: Vec<u64>,
     /// Present if the thread polls.
     polling: Option<Polling>,
@@ -211,11 +211,14 @@ impl<'i, 'a> Sleep<'i, 'a> {
         self.waiters.iter().any(|waiter| waiter.outcome().is_some())
     }
 
-    /// Leaves the lists of observers.
+    /// Leaves the lists of observers, once.
     fn leave(&mut self) {
         let enrolled = std::mem::take(&mut self.enrolled);
+        if enrolled.is_empty() {
+            return;
+        }
         for item in &*self.items {
-            let own = |observer: &Observer| enrolled.contains(&observer.id);
+            let own = |observer: &Observer| enrolled.binary_search(&observer.id).is_ok();
             item.subject.withdraw(&own, Withdrawal::GaveUp);
         }
     }
