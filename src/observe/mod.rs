@@ -55,8 +55,12 @@ pub(crate) trait Subject: fmt::Debug + Send + Sync {
     /// Removes observers.
     fn withdraw(&self, which: &dyn Fn(&Observer) -> bool, why: Withdrawal) -> usize;
 
-    /// The futex of threads that wait for signals.
+    /// The futex of threads that wait for signals: a count of events.
     fn events(&self) -> &AtomicU32;
+
+    /// How many events there were, to be read before a look: whatever happens after that
+    /// look raises it.
+    fn count(&self) -> u32;
 
     /// The descriptor that becomes readable when a look is due, if somebody outside of this
     /// process can bring that about.

@@ -145,12 +145,8 @@ impl<'i, 'a> Sleep<'i, 'a> {
         }
         loop {
             // Before the look: whatever happens after it changes one of the counts.
-            let counts = self.items.iter().map(|item| {
-                let events = item.subject.events();
-                // ORDERING(waiters-taken): Acquire; pairs with the Release of whoever raises it: the
-                // look finds out that nobody knows of us any more.
-                (events, events.load(Ordering::Acquire))
-            });
+            let counts = self.items.iter();
+            let counts = counts.map(|item| (item.subject.events(), item.subject.count()));
             let counts: Vec<_> = counts.collect();
             self.items.iter().for_each(|item| item.subject.look());
             if self.is_told() {

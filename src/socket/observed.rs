@@ -231,6 +231,10 @@ impl Subject for Link {
         self.direction(Role::Consumer).futex(Word32::Events)
     }
 
+    fn count(&self) -> u32 {
+        events::count(self.direction(Role::Consumer))
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.doorbell().as_fd())
     }

@@ -168,6 +168,11 @@ impl Subject for Core {
         &self.events
     }
 
+    fn count(&self) -> u32 {
+        // Relaxed, as where it is raised.
+        self.events.load(Ordering::Relaxed)
+    }
+
     /// Nobody outside of this process can signal an event.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
