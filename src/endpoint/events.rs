@@ -81,6 +81,13 @@ impl Interest {
     }
 }
 
+/// Nobody waits.
+impl Default for Interest {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 /// How many events there were, to be read before anything else.
 pub fn count<M: Memory>(incoming: &M) -> u32 {
     // ORDERING(waiters-taken): Acquire; pairs with the Release in `alert_own`.

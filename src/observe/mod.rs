@@ -25,9 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use nix::time::ClockId;
 
-use crate::endpoint::events::Interest;
 use crate::error::{Error, Result};
-use crate::mem::waiter;
 use crate::signals::Signals;
 use crate::sys::deadline;
 
@@ -202,21 +200,25 @@ impl Observer {
 
 /// A state that can be compared with an earlier one.
 pub(crate) trait Compare: Copy {
+    /// What a subject with such states announces to those outside of this process who may
+    /// change them; the default is nothing.
+    type Armed: fmt::Debug + Default;
+
     fn signals(&self) -> Signals;
     fn risen_since(&self, before: &Self) -> Signals;
 }
 
 /// The observers of one subject.
 #[derive(Debug)]
-pub(crate) struct Observers<S>(Mutex<List<S>>);
+pub(crate) struct Observers<S: Compare>(Mutex<List<S>>);
 
 /// The observers, and the last look.
 #[derive(Debug)]
-pub(crate) struct List<S> {
+pub(crate) struct List<S: Compare> {
     before: S,
     observers: Vec<Observer>,
-    /// What was last announced to the peer.
-    pub(crate) armed: Interest,
+    /// What was last announced. The subject's own, which changes under this lock.
+    pub(crate) armed: S::Armed,
     /// Ports that watch the subject's descriptor, or did.
     inboxes: Vec<Weak<dyn Inbox>>,
     /// A thread was served that sleeps on the subject's futex.
@@ -225,12 +227,22 @@ pub(crate) struct List<S> {
     closed: bool,
 }
 
+/// How the observers of a subject want to be told, and of what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wishes {
+    /// Some sleep on the subject's futex.
+    pub(crate) futex: bool,
+    /// Some poll the subject's descriptor.
+    pub(crate) descriptor: bool,
+    pub(crate) signals: Signals,
+}
+
 impl<S: Compare> Observers<S> {
     pub(crate) fn new(state: S) -> Self {
         Self(Mutex::new(List {
             before: state,
             observers: Vec::new(),
-            armed: Interest::NONE,
+            armed: S::Armed::default(),
             inboxes: Vec::new(),
             release: false,
             closed: false,
@@ -238,7 +250,8 @@ impl<S: Compare> Observers<S> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, List<S>> {
-        // Nothing that is done under the lock panics halfway.
+        // Nothing here panics halfway. The caller's own code may, which runs under the lock where
+        // bytes are copied; it does not touch the list.
         self.0.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
@@ -248,23 +261,24 @@ impl<S: Compare> List<S> {
         self.observers.is_empty()
     }
 
-    /// How observers want to be told, and of which signals.
-    pub(crate) fn wishes(&self) -> (u32, Signals) {
-        let wishes = self.observers.iter().map(|observer| {
-            let how = match &observer.sink {
-                Sink::Thread(waiter) if !waiter.polls() => waiter::EVENT,
-                Sink::Thread(_) | Sink::Port(_) => waiter::EVENT_BELL,
-            };
-            let signals = if observer.edge {
+    pub(crate) fn wishes(&self) -> Wishes {
+        let mut wishes = Wishes {
+            futex: false,
+            descriptor: false,
+            signals: Signals::empty(),
+        };
+        for observer in &self.observers {
+            match &observer.sink {
+                Sink::Thread(waiter) if !waiter.polls() => wishes.futex = true,
+                Sink::Thread(_) | Sink::Port(_) => wishes.descriptor = true,
+            }
+            wishes.signals |= if observer.edge {
                 Signals::all()
             } else {
                 observer.wanted
             };
-            (how, signals)
-        });
-        wishes.fold((0, Signals::empty()), |all, one| {
-            (all.0 | one.0, all.1 | one.1)
-        })
+        }
+        wishes
     }
 
     /// The last look.
@@ -304,19 +318,16 @@ impl<S: Compare> List<S> {
         }
     }
 
-    /// Adds an observer, after a look, or serves it at once.
-    ///
-    /// # Errors
-    /// As [`check_open`](Self::check_open).
-    pub(crate) fn add(&mut self, observer: Observer) -> Result<()> {
-        self.check_open()?;
+    /// Adds an observer, after a look, or serves it at once. Only while the list
+    /// [is open](Self::check_open).
+    pub(crate) fn add(&mut self, observer: Observer) {
+        debug_assert!(!self.closed);
         let on = self.before.signals();
         if !observer.edge && observer.is_due(on, on) {
             self.release |= observer.serve(on);
         } else {
             self.observers.push(observer);
         }
-        Ok(())
     }
 
     /// Removes observers; threads are told if that was not their own wish.

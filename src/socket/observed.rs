@@ -10,7 +10,7 @@ use super::postponed;
 use crate::endpoint::events::{self, Interest};
 use crate::endpoint::signals::{self, State};
 use crate::error::Result;
-use crate::mem::{Role, Word32};
+use crate::mem::{Role, Word32, waiter};
 use crate::observe::{Compare, Inbox, List, Observer, Sink, Subject, Withdrawal};
 use crate::signals::Signals;
 use crate::sys::hangup;
@@ -20,6 +20,8 @@ use crate::sys::hangup;
 const MOST_ARMINGS: u32 = 4;
 
 impl Compare for State {
+    type Armed = Interest;
+
     fn signals(&self) -> Signals {
         self.signals()
     }
@@ -88,8 +90,10 @@ impl Link {
     }
 
     fn interest(&self, list: &List<State>, any: bool) -> Interest {
-        let (how, signals) = list.wishes();
-        match Interest::new(how, signals, list.before()) {
+        let wishes = list.wishes();
+        let bit = |wish, bit| if wish { bit } else { 0 };
+        let how = bit(wishes.futex, waiter::EVENT) | bit(wishes.descriptor, waiter::EVENT_BELL);
+        match Interest::new(how, wishes.signals, list.before()) {
             interest if any => Interest {
                 data: 0,
                 space: 0,
@@ -196,7 +200,7 @@ impl Subject for Link {
             }
             self.look_once(list);
             let id = observer.id;
-            list.add(observer)?;
+            list.add(observer);
             let armed = self.look_and_arm(list);
             if armed.is_err() {
                 // Nobody would be told of what is to come.

@@ -53,6 +53,8 @@ pub(super) struct Core {
 struct State(Signals);
 
 impl Compare for State {
+    type Armed = ();
+
     fn signals(&self) -> Signals {
         self.0
     }
@@ -152,7 +154,8 @@ impl Subject for Core {
                 registration.inbox.watch(self.id, self.this.clone(), None)?;
                 list.remember(&registration.inbox);
             }
-            list.add(observer)
+            list.add(observer);
+            Ok(())
         })
     }
 
