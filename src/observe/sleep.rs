@@ -5,6 +5,7 @@
 //! polls their descriptors, and one of its own for what happens in this process.
 
 use std::collections::HashSet;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -13,11 +14,12 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::SigSet;
 use nix::sys::time::TimeSpec;
 
-use super::thread::{self, Bell};
+use super::thread::Bell;
 use super::{Observer, Outcome, Sink, Subject, Waiter, Withdrawal};
 use crate::error::{Error, Result};
 use crate::signals::Signals;
 use crate::sys::deadline::Deadline;
+use crate::sys::eventfd::EventFd;
 use crate::sys::futex::{self, Wake};
 
 /// A subject, what is wanted of it, and what was found.
@@ -262,7 +264,7 @@ impl Polling {
         let mut known = HashSet::new();
         let silent = items.iter().map(|item| !known.insert(item.subject.id()));
         Ok(Self {
-            bell: thread::bell()?,
+            bell: Arc::new(EventFd::new()?),
             silent: silent.collect(),
         })
     }
@@ -270,10 +272,7 @@ impl Polling {
     /// Polls once.
     fn poll(&mut self, items: &[Item<'_>], deadline: Deadline) -> Result<Wake> {
         let mut polled = Vec::with_capacity(items.len());
-        let mut fds = vec![PollFd::new(
-            thread::descriptor(&self.bell),
-            PollFlags::POLLIN,
-        )];
+        let mut fds = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
         for (i, item) in items.iter().enumerate() {
             if let Some(fd) = item.subject.descriptor()
                 && !self.silent[i]

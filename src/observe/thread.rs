@@ -1,13 +1,11 @@
 //! A thread that waits for signals, as an observer.
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{ThreadId, current};
 
-use nix::sys::eventfd::{EfdFlags, EventFd};
-
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::signals::Signals;
+use crate::sys::eventfd::EventFd;
 
 /// How the wait on one subject ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +37,6 @@ struct State {
 
 /// A descriptor of a thread that polls, shared by what it waits on.
 pub(crate) type Bell = Arc<EventFd>;
-
-/// Makes a bell.
-///
-/// # Errors
-/// [`Error::Os`].
-pub(super) fn bell() -> Result<Bell> {
-    EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-        .map(Arc::new)
-        .map_err(|e| Error::os("eventfd", e))
-}
 
 impl Waiter {
     /// A waiter of the calling thread.
@@ -90,14 +78,8 @@ impl Waiter {
             return false;
         }
         if let Some(bell) = &state.bell {
-            // Fails only if it is about to overflow, and then it is readable.
-            let _ = bell.write(1);
+            bell.set();
         }
         state.bell.is_none()
     }
-}
-
-/// The descriptor of a bell.
-pub(super) fn descriptor(bell: &Bell) -> BorrowedFd<'_> {
-    bell.as_fd()
 }

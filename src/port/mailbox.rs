@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::time::ClockId;
 
 use crate::error::{Error, Result};
 use crate::observe::{Inbox, Notice, Observer, Registration, Sink, Subject, Withdrawal};
 use crate::signals::Signals;
 use crate::sys::deadline::Deadline;
+use crate::sys::eventfd::EventFd;
 use crate::sys::fork;
 
 /// Most packets that were queued by hand and not taken.
@@ -84,8 +84,7 @@ impl Mailbox {
     /// [`Error::Os`].
     pub(crate) fn new() -> Result<Arc<Self>> {
         fork::install();
-        let filled = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-            .map_err(|e| Error::os("eventfd", e))?;
+        let filled = EventFd::new()?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
             .map_err(|e| Error::os("epoll_create1", e))?;
         epoll
@@ -175,8 +174,7 @@ impl Mailbox {
     fn push(&self, queue: &mut Queue, content: Content) {
         queue.packets.push_back(content);
         if queue.packets.len() == 1 {
-            // Fails only if it is about to overflow, and then it is readable.
-            let _ = self.filled.write(1);
+            self.filled.set();
         }
     }
 
@@ -193,8 +191,7 @@ impl Mailbox {
     /// After packets were taken: the descriptor is readable only while there are more.
     fn settle(&self, queue: &Queue) {
         if queue.packets.is_empty() {
-            // Fails only if it was not readable.
-            let _ = self.filled.read();
+            self.filled.clear();
         }
     }
 

@@ -5,9 +5,17 @@ use std::time::{Duration, Instant};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
+fn read(clock: ClockId) -> TimeSpec {
+    clock_gettime(clock).expect("the clock exists")
+}
+
+fn since_start(time: TimeSpec) -> Duration {
+    Duration::new(time.tv_sec() as u64, time.tv_nsec() as u32)
+}
+
 /// The time of a clock, in nanoseconds.
 pub(crate) fn now(clock: ClockId) -> i64 {
-    let now = clock_gettime(clock).expect("the clock exists");
+    let now = read(clock);
     now.tv_sec()
         .saturating_mul(1_000_000_000)
         .saturating_add(now.tv_nsec())
@@ -23,10 +31,8 @@ impl Deadline {
 
     /// `timeout` from now on; a time beyond the clock's range is never.
     pub fn after(timeout: Duration) -> Self {
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the monotonic clock exists");
-        let now = Duration::new(now.tv_sec() as u64, now.tv_nsec() as u32);
         // The kernel takes seconds up to i64::MAX.
-        let end = now
+        let end = since_start(read(ClockId::CLOCK_MONOTONIC))
             .checked_add(timeout)
             .filter(|end| i64::try_from(end.as_secs()).is_ok());
         Self(end.map(TimeSpec::from_duration))
@@ -46,17 +52,14 @@ impl Deadline {
     /// How long it is until the point; `None` is without end.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         let end = self.0?;
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the monotonic clock exists");
-        let as_duration =
-            |time: TimeSpec| Duration::new(time.tv_sec() as u64, time.tv_nsec() as u32);
-        Some(as_duration(end).saturating_sub(as_duration(now)))
+        let now = read(ClockId::CLOCK_MONOTONIC);
+        Some(since_start(end).saturating_sub(since_start(now)))
     }
 
     /// Whether the point lies in the past.
     pub(crate) fn has_passed(&self) -> bool {
-        self.0.is_some_and(|end| {
-            end <= clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the monotonic clock exists")
-        })
+        self.0
+            .is_some_and(|end| end <= read(ClockId::CLOCK_MONOTONIC))
     }
 
     /// The point for a system call; `None` is never.

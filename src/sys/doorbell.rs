@@ -9,11 +9,11 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, getsockopt, recv, send, socketpair, sockopt,
 };
 
+use super::eventfd::EventFd;
 use crate::error::{Error, Result};
 
 /// Reads of [`Doorbell::drain`]. A correct peer rings once for each arming, so one
@@ -82,9 +82,7 @@ impl Doorbell {
     /// # Errors
     /// [`Error::Os`].
     pub(crate) fn inert() -> Result<OwnedFd> {
-        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-            .map(OwnedFd::from)
-            .map_err(|e| Error::os("eventfd", e))
+        EventFd::new().map(OwnedFd::from)
     }
 
     /// Another descriptor of this end.

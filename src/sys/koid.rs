@@ -10,7 +10,9 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use nix::time::{ClockId, clock_gettime};
+use nix::time::ClockId;
+
+use super::deadline;
 
 /// The identity of a new object that is not one of a pair.
 pub(crate) fn new() -> u64 {
@@ -19,8 +21,7 @@ pub(crate) fn new() -> u64 {
 
 /// The identities of the two endpoints of a new pair.
 pub(crate) fn new_pair() -> [u64; 2] {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("the boot clock exists");
-    let ticks = (now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64) / 64;
+    let ticks = deadline::now(ClockId::CLOCK_BOOTTIME) as u64 / 64;
     // std's hasher keys are random for each process and differ for each call.
     let random = RandomState::new().hash_one(ticks) & 0x3FF;
     let even = (ticks << 11 | random << 1) & (u64::MAX >> 1);

@@ -1,11 +1,13 @@
 //! What the kernel is asked for: memory that travels ([`region`]), sleep and
 //! wake-up ([`futex`], [`membarrier`]), a descriptor that shows life and death
-//! ([`doorbell`], [`hangup`]), and the passing of descriptors ([`fdpass`]).
+//! ([`doorbell`], [`hangup`]), one that shows a flag of our own ([`eventfd`]), and the passing
+//! of descriptors ([`fdpass`]).
 //!
 //! `nix` makes the calls that it has; `futex` and `membarrier` are raw.
 
 pub(crate) mod deadline;
 pub(crate) mod doorbell;
+pub(crate) mod eventfd;
 pub(crate) mod fdpass;
 pub(crate) mod fork;
 pub(crate) mod futex;
