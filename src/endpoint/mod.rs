@@ -41,6 +41,7 @@ pub use disposition::{disable, set_disposition, shut_down};
 pub use reader::{End, Reader};
 pub use writer::{Grant, Writer};
 
+use crate::error::{Error, Result};
 use crate::mem::{Memory, Role, Site, Step, Word32, Word64, flags};
 use crate::wait::{self, Notify};
 
@@ -113,6 +114,17 @@ pub fn fill<M: Memory>(mem: &M, capacity: u64) -> Fill {
         read,
         queued: written.wrapping_sub(read).min(capacity),
     }
+}
+
+/// Refuses more bytes than a direction holds.
+fn check_fits(requested: u64, capacity: u64) -> Result<()> {
+    if requested > capacity {
+        return Err(Error::TooLarge {
+            requested,
+            capacity,
+        });
+    }
+    Ok(())
 }
 
 /// Whether one end of a direction is closed.

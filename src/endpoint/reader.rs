@@ -1,5 +1,6 @@
 //! The consuming end of a direction.
 
+use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
 use crate::mem::{Fence, Role, Site, Step, Word32, flags, waiter};
@@ -220,7 +221,8 @@ impl<M: Park> Reader<M> {
     /// [`Error::TooLarge`], [`Error::TimedOut`], [`Error::Protocol`], or what the
     /// system refused.
     pub fn wait(&mut self, least: usize, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
-        let want = self.check_threshold(least)?;
+        let want = least as u64;
+        check_fits(want, self.capacity())?;
         let mut condition = Data { reader: self, want };
         wait::block(
             &mut condition,
@@ -236,20 +238,10 @@ impl<M: Park> Reader<M> {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::Protocol`], or what the system refused.
     pub fn arm(&mut self, least: usize) -> Result<bool> {
-        let want = self.check_threshold(least)?;
+        let want = least as u64;
+        check_fits(want, self.capacity())?;
         let mut condition = Data { reader: self, want };
         wait::arm_doorbell(&mut condition, arming(waiter::DOORBELL, want))
-    }
-
-    fn check_threshold(&self, least: usize) -> Result<u64> {
-        let (requested, capacity) = (least as u64, self.ring.capacity());
-        if requested > capacity {
-            return Err(Error::TooLarge {
-                requested,
-                capacity,
-            });
-        }
-        Ok(requested)
     }
 }
 

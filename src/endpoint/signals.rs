@@ -14,6 +14,7 @@
 //! [takes](take_stored) it; and flags count how often writing was disabled
 //! and enabled. A [`State`] has both, and [`State::risen_since`] tells.
 
+use super::check_fits;
 use super::disposition::ATTEMPTS;
 use crate::error::{Error, Result};
 use crate::mem::{Memory, Role, Site, Step, Word32, Word64, flags, stored};
@@ -62,8 +63,8 @@ impl State {
             peer_flags,
             stored: on(stored),
             risen: risen(stored),
-            read_threshold: threshold(incoming, Word64::ReadThreshold).min(capacity),
-            write_threshold: threshold(incoming, Word64::WriteThreshold).min(capacity),
+            read_threshold: read_threshold(incoming, capacity),
+            write_threshold: write_threshold(incoming, capacity),
             queued: queued(incoming).min(capacity),
             free: capacity - queued(outgoing).min(capacity),
         }
@@ -249,18 +250,16 @@ pub fn take_stored<M: Memory>(mem: &M, seen: &State) {
     }
 }
 
-fn threshold<M: Memory>(incoming: &M, word: Word64) -> u64 {
-    incoming.load64(word, Site::Threshold)
-}
-
 /// The read threshold, in bytes; 0 is none.
 pub fn read_threshold<M: Memory>(incoming: &M, capacity: u64) -> u64 {
-    threshold(incoming, Word64::ReadThreshold).min(capacity)
+    let bytes = incoming.load64(Word64::ReadThreshold, Site::Threshold);
+    bytes.min(capacity)
 }
 
 /// The write threshold, in bytes; 0 is none.
 pub fn write_threshold<M: Memory>(incoming: &M, capacity: u64) -> u64 {
-    threshold(incoming, Word64::WriteThreshold).min(capacity)
+    let bytes = incoming.load64(Word64::WriteThreshold, Site::Threshold);
+    bytes.min(capacity)
 }
 
 /// Sets the read threshold; 0 is none.
@@ -268,7 +267,7 @@ pub fn write_threshold<M: Memory>(incoming: &M, capacity: u64) -> u64 {
 /// # Errors
 /// [`Error::TooLarge`] beyond the capacity; the old one stays.
 pub fn set_read_threshold<M: Memory>(incoming: &M, bytes: u64, capacity: u64) -> Result<()> {
-    check_threshold(bytes, capacity)?;
+    check_fits(bytes, capacity)?;
     incoming.store64(Word64::ReadThreshold, bytes, Site::Threshold);
     Ok(())
 }
@@ -283,21 +282,11 @@ pub fn set_write_threshold<M: Memory>(
     bytes: u64,
     capacity: u64,
 ) -> Result<()> {
-    check_threshold(bytes, capacity)?;
+    check_fits(bytes, capacity)?;
     if peer_is_closed(outgoing, incoming) {
         return Err(Error::PeerClosed);
     }
     incoming.store64(Word64::WriteThreshold, bytes, Site::Threshold);
-    Ok(())
-}
-
-fn check_threshold(requested: u64, capacity: u64) -> Result<()> {
-    if requested > capacity {
-        return Err(Error::TooLarge {
-            requested,
-            capacity,
-        });
-    }
     Ok(())
 }
 

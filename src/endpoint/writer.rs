@@ -1,5 +1,6 @@
 //! The producing end of a direction.
 
+use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
 use crate::mem::{Fence, Role, Site, Step, Word32, Word64, flags, waiter};
@@ -163,7 +164,7 @@ impl<M: Park> Writer<M> {
     /// [`Error::TooLarge`], [`Error::TimedOut`], [`Error::Protocol`], or what the
     /// system refused.
     pub fn wait(&mut self, least: usize, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
-        self.check_threshold(least)?;
+        check_fits(least as u64, self.capacity())?;
         self.block(least as u64, waiter::FUTEX, spinner, deadline)
     }
 
@@ -212,7 +213,7 @@ impl<M: Park> Writer<M> {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::Protocol`], or what the system refused.
     pub fn arm(&mut self, least: usize) -> Result<bool> {
-        self.check_threshold(least)?;
+        check_fits(least as u64, self.capacity())?;
         let arming = Arming {
             role: Role::Producer,
             how: waiter::DOORBELL,
@@ -224,17 +225,6 @@ impl<M: Park> Writer<M> {
             soft: false,
         };
         wait::arm_doorbell(&mut condition, arming)
-    }
-
-    fn check_threshold(&self, least: usize) -> Result<()> {
-        let (requested, capacity) = (least as u64, self.ring.capacity());
-        if requested > capacity {
-            return Err(Error::TooLarge {
-                requested,
-                capacity,
-            });
-        }
-        Ok(())
     }
 }
 
