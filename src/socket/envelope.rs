@@ -306,7 +306,7 @@ macro_rules! envelope_conversions {
             /// [`TransferError`] with the endpoint, unharmed: [`Error::Os`], as when there are
             /// no descriptors left; [`Error::Forked`]; [`Error::Protocol`].
             pub fn into_fd(self) -> Result<OwnedFd, TransferError<Self>> {
-                let packed = self.link().depart(Ok);
+                let packed = self.link().depart();
                 packed.map_err(|error| TransferError::new(error, self))
             }
         }

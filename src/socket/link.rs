@@ -451,17 +451,26 @@ impl Link {
         }
     }
 
-    /// Packs the endpoint, leaves it, and has its envelope delivered: whoever gets that may take the
-    /// endpoint out at once. If it cannot be delivered the endpoint is back, without its observers.
+    /// Packs the endpoint and leaves it.
     ///
     /// # Errors
-    /// As [`envelope::pack`]; [`Error::Os`] without descriptors; those of `deliver`.
-    pub(crate) fn depart<T>(&self, deliver: impl FnOnce(OwnedFd) -> Result<T>) -> Result<T> {
+    /// As [`envelope::pack`]; [`Error::Os`] without descriptors. Nothing has happened then.
+    pub(crate) fn depart(&self) -> Result<OwnedFd> {
         let envelope = envelope::pack(self, self.rights)?;
         let inert = Doorbell::inert()?;
-        let way_back = self.doorbell.duplicate()?;
         self.complete_move(inert);
-        deliver(envelope).inspect_err(|_| self.come_back(way_back))
+        Ok(envelope)
+    }
+
+    /// Packs the endpoint, leaves it, and then has its envelope delivered, as whoever gets that may
+    /// take the endpoint out at once. If it cannot be delivered the endpoint is back, without its
+    /// observers.
+    ///
+    /// # Errors
+    /// As [`depart`](Self::depart); those of `deliver`.
+    pub(crate) fn depart_with<T>(&self, deliver: impl FnOnce(OwnedFd) -> Result<T>) -> Result<T> {
+        let way_back = self.doorbell.duplicate()?;
+        deliver(self.depart()?).inspect_err(|_| self.come_back(way_back))
     }
 
     /// Undoes [`complete_move`](Self::complete_move), as the endpoint is in nobody else's hands.

@@ -308,7 +308,7 @@ mod tests {
         port.register(&subject, 0, 1, Signals::READABLE, false, None)
             .unwrap();
         let (waiter, observer) = observer(Signals::READABLE | Signals::USER_0);
-        let new = old.depart(|envelope| {
+        let new = old.depart_with(|envelope| {
             let new = envelope::claim_any(envelope).unwrap();
             new.enroll(observer)?;
             Ok(new)
@@ -349,7 +349,7 @@ mod tests {
         let [a, b] = crate::Builder::new().links(Kind::Stream).unwrap();
         b.start_watch().unwrap();
         let refused = Error::TimedOut;
-        let result = b.depart(|_| Err::<(), _>(refused));
+        let result = b.depart_with(|_| Err::<(), _>(refused));
         assert_eq!(result.unwrap_err(), refused);
         assert!(!b.acknowledge(), "its peer is there");
         let (waiter, observer) = observer(Signals::USER_0);

@@ -39,7 +39,7 @@ macro_rules! pass {
             /// with ports, as those end in any case: [`Error::Os`]; [`Error::Forked`];
             /// [`Error::Protocol`].
             pub fn send_to(self, socket: &UnixStream) -> Result<(), TransferError<Self>> {
-                let sent = self.link().depart(|envelope| send(socket, &envelope));
+                let sent = self.link().depart_with(|envelope| send(socket, &envelope));
                 sent.map_err(|error| TransferError::new(error, self))
             }
 
