@@ -114,7 +114,9 @@ impl Mailbox {
         self.sources.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn check_owner(&self) -> Result<()> {
+    /// # Errors
+    /// [`Error::Forked`]: the queue and the epoll are the parent's.
+    pub(crate) fn check_owner(&self) -> Result<()> {
         if self.generation == fork::generation() {
             Ok(())
         } else {
@@ -281,10 +283,11 @@ impl Mailbox {
 
     /// Removes registrations of one subject, made with this handle and key, and what they
     /// queued; says whether there were any.
-    pub(crate) fn cancel(&self, subject: &dyn Subject, handle: u32, key: u64) -> bool {
-        if self.check_owner().is_err() {
-            return false;
-        }
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub(crate) fn cancel(&self, subject: &dyn Subject, handle: u32, key: u64) -> Result<bool> {
+        self.check_owner()?;
         let source = subject.id();
         let registered = self.withdraw(subject, |observer, registration| {
             observer.handle == handle && registration.key == key
@@ -293,19 +296,20 @@ impl Mailbox {
             Content::Signals(n) => n.source == source && n.handle == handle && n.key == key,
             Content::User { .. } => false,
         });
-        registered || queued
+        Ok(registered || queued)
     }
 
     /// Removes everything with this key; says whether there was anything.
-    pub(crate) fn cancel_key(&self, key: u64) -> bool {
-        if self.check_owner().is_err() {
-            return false;
-        }
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub(crate) fn cancel_key(&self, key: u64) -> Result<bool> {
+        self.check_owner()?;
         let registered = self.subjects().iter().fold(false, |found, subject| {
             found | self.withdraw(&**subject, |_, registration| registration.key == key)
         });
         let queued = self.discard(|content| content.key() == key);
-        registered || queued
+        Ok(registered || queued)
     }
 
     fn subjects(&self) -> Vec<Arc<dyn Subject>> {

@@ -191,13 +191,16 @@ impl Port {
     /// Removes the registrations of an endpoint that have this key, and the packets that they
     /// queued. Says whether there were any. Does not block. Like `zx_port_cancel`.
     pub fn cancel(&self, endpoint: &impl Endpoint, key: u64) -> bool {
-        self.mailbox.cancel(&**endpoint.as_link(), 0, key)
+        // In a fork everything is the parent's: there is nothing.
+        let cancelled = self.mailbox.cancel(&**endpoint.as_link(), 0, key);
+        cancelled.unwrap_or(false)
     }
 
     /// Removes all registrations with this key, and all packets, those queued by hand too. Says
     /// whether there were any. Does not block. Like `zx_port_cancel_key`.
     pub fn cancel_key(&self, key: u64) -> bool {
-        self.mailbox.cancel_key(key)
+        // As in `cancel`.
+        self.mailbox.cancel_key(key).unwrap_or(false)
     }
 }
 

@@ -129,7 +129,10 @@ fn packet(content: port::Content) -> zx_port_packet_t {
 pub fn zx_port_cancel(port: zx_handle_t, source: zx_handle_t, key: u64) -> Result {
     let mailbox = self::port(port, Rights::WRITE)?;
     let object = handle::object(source, Rights::WAIT)?;
-    found(mailbox.cancel(object.subject()?, source, key))
+    let subject = object.subject()?;
+    // Refused if the source is that of a forked parent.
+    subject.signals()?;
+    found(mailbox.cancel(subject, source, key)?)
 }
 
 /// Removes all registrations with this key, whatever their source, and all packets, those of
@@ -144,7 +147,7 @@ pub fn zx_port_cancel_key(port: zx_handle_t, options: u32, key: u64) -> Result {
     if options != 0 {
         return Err(Status::INVALID_ARGS);
     }
-    found(self::port(port, Rights::WRITE)?.cancel_key(key))
+    found(self::port(port, Rights::WRITE)?.cancel_key(key)?)
 }
 
 fn found(found: bool) -> Result {
@@ -163,6 +166,7 @@ fn found(found: bool) -> Result {
 /// descriptors.
 pub fn port_descriptor(port: zx_handle_t) -> Result<OwnedFd> {
     let mailbox = self::port(port, Rights::READ)?;
+    mailbox.check_owner()?;
     let copy = mailbox.descriptor().try_clone_to_owned();
     Ok(copy.map_err(|error| Error::io("fcntl", &error))?)
 }

@@ -32,6 +32,7 @@ pub fn zx_object_get_property(handle: zx_handle_t, property: u32, mut value: imp
         let which = threshold(property)?;
         let socket = handle.object.socket()?;
         check_size(value.len())?;
+        socket.link().check_forked()?;
         let bytes = socket.link().threshold(which).to_ne_bytes();
         value.store(0, &bytes).map_err(|_| Status::INVALID_ARGS)
     })

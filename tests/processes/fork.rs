@@ -16,12 +16,7 @@ use std::thread;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
-use zocket::zx::{
-    Status, ZX_SOCKET_READABLE, ZX_SOCKET_STREAM, ZX_SOCKET_WRITABLE, ZX_TIME_INFINITE,
-    ZX_USER_SIGNAL_0, handle_to_fd, zx_handle_close, zx_object_signal, zx_object_signal_peer,
-    zx_object_wait_async, zx_object_wait_one, zx_port_create, zx_port_wait, zx_socket_create,
-    zx_socket_read, zx_socket_set_disposition, zx_socket_write,
-};
+use zocket::zx::*;
 use zocket::{
     Datagram, Disposition, Error, FenceMode, Packet, Port, Signals, Stream, Trigger, WaitItem,
     wait_many,
@@ -179,6 +174,13 @@ fn fork_handles(_: &Control) {
     let (a, b) = zx_socket_create(ZX_SOCKET_STREAM).expect("a pair");
     let port = zx_port_create(0).expect("descriptors are left");
     zx_object_wait_async(b, port, 1, ZX_SOCKET_READABLE, 0).expect("it is ours");
+    let user = zx_packet_user_t { c8: [0; 32] };
+    let packet = zx_port_packet_t {
+        key: 1,
+        r#type: ZX_PKT_TYPE_USER,
+        status: ZX_OK,
+        payload: zx_packet_payload_t { user },
+    };
     let never = ZX_TIME_INFINITE;
     thread::scope(|scope| {
         let waiter = sleeper(scope, || {
@@ -193,10 +195,31 @@ fn fork_handles(_: &Control) {
             assert_eq!(zx_object_signal(b, 0, ZX_USER_SIGNAL_0), Err(bad));
             assert_eq!(zx_object_signal_peer(b, 0, ZX_USER_SIGNAL_0), Err(bad));
             assert_eq!(zx_socket_set_disposition(b, 1, 1), Err(bad));
+            assert_eq!(zx_socket_shutdown(b, ZX_SOCKET_SHUTDOWN_WRITE), Err(bad));
+            let mut bytes = [0; 8];
+            for property in [ZX_PROP_SOCKET_RX_THRESHOLD, ZX_PROP_SOCKET_TX_THRESHOLD] {
+                assert_eq!(zx_object_get_property(b, property, &mut bytes), Err(bad));
+                assert_eq!(zx_object_set_property(b, property, &bytes), Err(bad));
+            }
             assert_eq!(zx_object_wait_async(b, port, 2, 0, 0), Err(bad));
+            assert_eq!(zx_port_queue(port, &packet), Err(bad));
             assert_eq!(zx_port_wait(port, never).unwrap_err(), bad);
+            assert_eq!(zx_port_cancel(port, b, 1), Err(bad));
+            assert_eq!(zx_port_cancel_key(port, 0, 1), Err(bad));
+            let own = zx_port_create(0).expect("descriptors are left");
+            assert_eq!(zx_port_cancel(own, b, 1), Err(bad));
+            assert_eq!(port_descriptor(port).unwrap_err(), bad);
             assert_eq!(handle_to_fd(a).unwrap_err(), bad);
-            for handle in [a, b, port] {
+            // What only looks at the table, of which the child has a copy, still answers.
+            assert_eq!(zx_handle_check_valid(a), Ok(()));
+            let topic = ZX_INFO_HANDLE_BASIC;
+            assert_eq!(
+                zx_object_get_info(a, topic, &mut [0; 32], None, None),
+                Ok(())
+            );
+            let again = zx_handle_duplicate(a, ZX_RIGHT_SAME_RIGHTS).expect("a copy");
+            let other = zx_handle_replace(a, ZX_RIGHT_SAME_RIGHTS).expect("a copy");
+            for handle in [again, other, b, port] {
                 zx_handle_close(handle).expect("the child's own copy of the table");
             }
             // Its own objects work.
