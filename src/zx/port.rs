@@ -30,7 +30,10 @@ pub fn zx_port_create(options: u32) -> Result<zx_handle_t> {
 }
 
 /// The port that a handle stands for, if it may be used for this.
-fn port(value: zx_handle_t, needed: Rights) -> Result<Arc<Mailbox>> {
+///
+/// # Errors
+/// `BAD_HANDLE`, `WRONG_TYPE`, `ACCESS_DENIED`.
+pub(super) fn port(value: zx_handle_t, needed: Rights) -> Result<Arc<Mailbox>> {
     handle::with(value, |handle| {
         let mailbox = handle.object.port()?;
         handle.check(needed)?;

@@ -8,7 +8,7 @@ use super::handle;
 use super::object::{Content, Object};
 use super::status::{Result, Status};
 use super::types::*;
-use crate::observe::{self, End, Item, Withdrawal};
+use crate::observe::{self, End, Item, Observer, Subject, Withdrawal};
 use crate::signals::{Rights, Signals};
 use crate::sys::deadline::Deadline;
 
@@ -181,11 +181,7 @@ pub fn zx_object_wait_async(
     options: u32,
 ) -> Result {
     let clock = clock(options)?;
-    let mailbox = handle::with(port, |handle| {
-        let mailbox = handle.object.port()?;
-        handle.check(Rights::WRITE)?;
-        Ok(Arc::clone(mailbox))
-    })?;
+    let mailbox = super::port::port(port, Rights::WRITE)?;
     let object = handle::object(handle, Rights::WAIT)?;
     let subject = object.shared_subject()?;
     let wanted = Signals::from_bits_retain(signals);
@@ -196,13 +192,22 @@ pub fn zx_object_wait_async(
         result => result?,
     };
     settle(&object);
-    // Whoever closed the handle meanwhile did not find the registration. What others with the
-    // same key have delivered stays.
-    if !handle::is_open(handle) {
-        subject.withdraw(&|observer| observer.id == id, Withdrawal::GaveUp);
+    confirm(&*subject, handle, id)?;
+    subject.look();
+    Ok(())
+}
+
+/// Takes a registration back if its handle is closed: whoever closed it may not have found it. If it
+/// is not there any more it has been met, and its packet is queued, or has ended with the handle;
+/// either way the call came before the closing.
+///
+/// # Errors
+/// `BAD_HANDLE` if it was taken back.
+fn confirm(subject: &dyn Subject, handle: zx_handle_t, id: u64) -> Result {
+    let own = |observer: &Observer| observer.id == id;
+    if !handle::is_open(handle) && subject.withdraw(&own, Withdrawal::GaveUp) > 0 {
         return Err(Status::BAD_HANDLE);
     }
-    subject.look();
     Ok(())
 }
 
@@ -217,5 +222,49 @@ fn clock(options: u32) -> Result<Option<ClockId>> {
         ZX_WAIT_ASYNC_TIMESTAMP => Ok(Some(ClockId::CLOCK_MONOTONIC)),
         ZX_WAIT_ASYNC_BOOT_TIMESTAMP => Ok(Some(ClockId::CLOCK_BOOTTIME)),
         _ => Err(Status::INVALID_ARGS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::*;
+    use super::*;
+
+    const KEY: u64 = 7;
+
+    /// A registration through a handle that is closed when it is made, to an object that another
+    /// handle keeps open: what the call returns, and the port.
+    fn register_when_closed(wanted: Signals) -> (Result, zx_handle_t) {
+        let (peer, source) = zx_socket_create(ZX_SOCKET_STREAM).unwrap();
+        let other = zx_handle_duplicate(source, ZX_RIGHT_SAME_RIGHTS).unwrap();
+        let port = zx_port_create(0).unwrap();
+        let mailbox = super::super::port::port(port, Rights::WRITE).unwrap();
+        let object = handle::object(source, Rights::WAIT).unwrap();
+        let subject = object.shared_subject().unwrap();
+        zx_handle_close(source).unwrap();
+        let id = mailbox
+            .register(&subject, source, KEY, wanted, false, None)
+            .unwrap();
+        let result = confirm(&*subject, source, id);
+        // Would be told of this, if it were still there.
+        zx_socket_write(peer, 0, b"x").unwrap();
+        zx_handle_close_many(&[peer, other]).unwrap();
+        (result, port)
+    }
+
+    #[test]
+    fn registration_that_is_met_before_its_handle_is_found_closed_is_a_success() {
+        let (result, port) = register_when_closed(Signals::WRITABLE);
+        assert_eq!(result, Ok(()));
+        assert_eq!(zx_port_wait(port, 0).unwrap().key, KEY);
+        zx_handle_close(port).unwrap();
+    }
+
+    #[test]
+    fn registration_that_is_not_met_is_taken_back_when_its_handle_is_found_closed() {
+        let (result, port) = register_when_closed(Signals::READABLE);
+        assert_eq!(result, Err(Status::BAD_HANDLE));
+        assert_eq!(zx_port_wait(port, 0).unwrap_err(), Status::TIMED_OUT);
+        zx_handle_close(port).unwrap();
     }
 }
