@@ -90,7 +90,8 @@ impl LoomProcess {
 
     /// Ends the current thread, as far as hazards are concerned.
     pub fn end_thread(&self) {
-        self.0.hazards.withdraw(self);
+        // SAFETY: guards live within calls, of which none is under way.
+        unsafe { self.0.hazards.withdraw(self) };
     }
 
     /// Enters a sandbox that allows no heavy fence.
@@ -315,7 +316,9 @@ impl Removed<LoomPin> for LoomRemoved {
         self.place
     }
 
-    fn retire(self, pin: &LoomPin) {
+    /// # Safety
+    /// None is needed here: what is freed in use is found by its `life`.
+    unsafe fn retire(self, pin: &LoomPin) {
         pin.retire(&self.life);
     }
 }

@@ -85,12 +85,16 @@ impl<P: Platform> Record<P> {
         guarded == Self::IDLE || guarded >= Self::FIRST_PLACE && !platform.performs(Step::GuardOne)
     }
 
-    /// Guards what is in `slot`, if there is anything. Of the current thread, which
-    /// [is idle](Self::is_idle).
+    /// Guards what is in `slot`, if there is anything.
     ///
     /// `None` too if it was taken away at this moment, though another value may be there.
+    ///
+    /// # Safety
+    /// This must be the record of the current thread on `platform`, and [idle](Self::is_idle): a
+    /// second guard would end the first. What is taken out of `slot` must go to the
+    /// [`Hazards`] of `platform`.
     #[inline(always)]
-    pub fn guard<'a, V, S: Slot<V>>(
+    pub unsafe fn guard<'a, V, S: Slot<V>>(
         &'a self,
         platform: &'a P,
         slot: &'a S,
@@ -150,7 +154,8 @@ impl<V, R: Raw<V>, P: Platform> Deref for Guard<'_, V, R, P> {
     #[inline(always)]
     fn deref(&self) -> &V {
         // SAFETY: `Record::guard` made this guard, and loaded `raw` with `FindEntry` after the
-        // record of this thread said so; it does until this guard drops.
+        // record of this thread said so; by its contract the record was idle, so that nothing
+        // but the drop of this guard makes it say otherwise.
         unsafe { self.raw.lend() }
     }
 }
@@ -241,9 +246,11 @@ impl<P: Platform> Hazards<P> {
         may
     }
 
-    /// The current thread, which guards nothing, will not do so any more. Comes before its
-    /// end.
-    pub fn withdraw(&self, platform: &P) {
+    /// The current thread will not guard anything any more. Comes before its end.
+    ///
+    /// # Safety
+    /// The thread must guard nothing now: nobody asks it any longer.
+    pub unsafe fn withdraw(&self, platform: &P) {
         self.lock(platform).withdraw(platform);
         self.hand_over(platform, &platform.pin());
     }
@@ -274,7 +281,8 @@ impl<P: Platform> Hazards<P> {
         loop {
             let next = self.lock(platform).next_unguarded(platform);
             match next {
-                Some(removed) => removed.retire(pin),
+                // SAFETY: `pin` is of this thread. `next_unguarded` gave it out: see there.
+                Some(removed) => unsafe { removed.retire(pin) },
                 None => return,
             }
         }
@@ -371,6 +379,10 @@ impl<P: Platform> State<P> {
     }
 
     /// Something that nobody guards.
+    ///
+    /// Since it was taken out of its slot a heavy fence has come, or there is nobody to make it
+    /// for: `ask_guards` comes after that. Who guarded it before the fence was seen there, and
+    /// those have left since; who says so behind the fence sees the slot without it.
     fn next_unguarded(&mut self, platform: &P) -> Option<P::Removed> {
         if self.is_alone(platform) {
             // Nobody else is left who might not have noticed.

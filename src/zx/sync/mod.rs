@@ -18,7 +18,7 @@
 //! loom's atomics and a modelled reclamation. A model can weaken one site, drop one
 //! fence or skip one [`Step`], and must then fail.
 
-#![allow(unsafe_code, reason = "declares two methods with a contract")]
+#![allow(unsafe_code, reason = "declares methods with a contract")]
 
 mod process;
 
@@ -277,9 +277,12 @@ pub trait Raw<V> {
 pub trait Removed<Pin> {
     /// Its place, as [`Raw::place`].
     fn place(&self) -> u64;
-    /// Has it dropped when nobody who is pinned now is pinned any longer. `pin` is of
-    /// the calling thread. For a value that nobody guards.
-    fn retire(self, pin: &Pin);
+    /// Has it dropped when nobody who is pinned now is pinned any longer.
+    ///
+    /// # Safety
+    /// `pin` must be of the calling thread. No thread may guard its place that found the value
+    /// in its slot since; what was [lent](Raw::lend) of it must have ended.
+    unsafe fn retire(self, pin: &Pin);
 }
 
 /// Atomics, locks, reclamation, fences and sleep, as the handle world needs them.

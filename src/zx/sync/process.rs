@@ -148,8 +148,6 @@ pub struct EpochSlot<V> {
 // SAFETY: `publish` through a shared reference moves a value to whoever drops it, hence
 // `Send`; look-ups share it, hence `Sync`. The pointer itself is atomic.
 unsafe impl<V: Send + Sync> Sync for EpochSlot<V> {}
-// SAFETY: it owns the value, which may be sent, and is shared by nobody while it is.
-unsafe impl<V: Send + Sync> Send for EpochSlot<V> {}
 
 impl<V> fmt::Debug for EpochSlot<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -241,10 +239,13 @@ impl Removed<Pin> for Detached {
         self.at.addr() as u64
     }
 
-    fn retire(self, pin: &Pin) {
+    /// # Safety
+    /// As the trait says: no thread uses it because it guards it.
+    unsafe fn retire(self, pin: &Pin) {
         let Self { at, free } = self;
         // SAFETY: `at` is from `Box::into_raw` in `publish` and left the slot by the exchange
-        // in `take`: nobody loads it from now on, and `self` is the only one of it.
+        // in `take`: nobody loads it from now on, and `self` is the only one of it. Who found
+        // it before is pinned, and waited for; nobody else does, by the contract.
         // The value is `Send + 'static`, so any thread may drop it, later.
         unsafe { pin.0.defer_unchecked(move || free(at)) };
     }
@@ -296,7 +297,8 @@ struct Withdraws;
 
 impl Drop for Withdraws {
     fn drop(&mut self) {
-        HAZARDS.withdraw(&InProcess);
+        // SAFETY: a guard lives within a call, and all calls of this thread have ended.
+        unsafe { HAZARDS.withdraw(&InProcess) };
     }
 }
 

@@ -50,6 +50,8 @@
 //! If the closer looked first, its removal comes before the waiter's second look, which
 //! finds the entry gone ([`Table::is_open`]).
 
+#![allow(unsafe_code, reason = "says that a thread guards one entry at a time")]
+
 mod value;
 
 use std::array;
@@ -214,7 +216,9 @@ where
                 cold_path();
                 return self.with_pin(value, none, &mut Some(f));
             }
-            match record.guard(&self.platform, slot) {
+            // SAFETY: the record is this thread's, and idle. Entries leave the slot in `remove`
+            // only, which gives them to the same platform's hazards.
+            match unsafe { record.guard(&self.platform, slot) } {
                 Some(entry) if self.matches(&entry, value) => f(&entry),
                 _ => none,
             }
