@@ -647,7 +647,8 @@ ZX_MUST_USE zx_status_t zocket_handle_to_fd(zx_handle_t handle, int *out_fd);
 
 // Turns a descriptor made by zocket_handle_to_fd, here or in another process, into a handle.
 //
-// On success fd is closed. On every error fd stays open and the caller's to close, though
+// On success fd is closed; no other thread may close it, or use its number again, meanwhile. On
+// every error fd stays open and the caller's to close, though
 // after some there is nothing in it any more and trying again fails too.
 // Errors: INVALID_ARGS (a null or bad pointer, fd is not a descriptor), WRONG_TYPE (not one of
 // those), NOT_FOUND (it is empty), NO_MEMORY, NO_RESOURCES, and others if what came with it is

@@ -63,7 +63,8 @@ pub unsafe extern "C" fn zocket_handle_to_fd(
 
 /// Turns a descriptor made by zocket_handle_to_fd, here or in another process, into a handle.
 ///
-/// On success fd is closed. On every error fd stays open and the caller's to close, though
+/// On success fd is closed; no other thread may close it, or use its number again, meanwhile. On
+/// every error fd stays open and the caller's to close, though
 /// after some there is nothing in it any more and trying again fails too.
 /// Errors: INVALID_ARGS (a null or bad pointer, fd is not a descriptor), WRONG_TYPE (not one of
 /// those), NOT_FOUND (it is empty), NO_MEMORY, NO_RESOURCES, and others if what came with it is
@@ -78,8 +79,8 @@ pub unsafe extern "C" fn zocket_handle_from_fd(fd: c_int, out: *mut zx_handle_t)
         refuse_null(out)?;
         let handle = claim(fd)?;
         deliver(out, handle)?;
-        // SAFETY: `claim` found it open, and until this call returns with success
-        // it is the caller's, who promised to leave it to us.
+        // SAFETY: `claim` found it open; by the caller's promise for a descriptor that is
+        // closed it is the same one still, and nobody else's to close.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
         Ok(())
     })

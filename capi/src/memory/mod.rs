@@ -70,7 +70,7 @@ pub(crate) struct Bytes {
 impl Bytes {
     /// # Safety
     /// The caller's promise (see the crate): null, or readable for `len` bytes while
-    /// this exists.
+    /// this exists; initialised, if [`fetch`](Source::fetch) is to be called.
     pub(crate) unsafe fn new(start: *const c_void, len: usize) -> Self {
         let start = start.cast();
         Self { start, len }
@@ -106,7 +106,8 @@ impl Source for Bytes {
     }
 
     fn fetch(&self, at: usize, dst: &mut [u8]) -> Result<(), BadAddress> {
-        // SAFETY: a slice is writable for its length.
+        // SAFETY: a slice is writable for its length. It stays initialised: what is fetched is,
+        // by the promise to `new`.
         unsafe { self.copy(at, dst.as_mut_ptr(), dst.len()) }
     }
 }
@@ -181,8 +182,8 @@ pub(crate) struct In<T> {
 
 impl<T: Plain> In<T> {
     /// # Safety
-    /// The caller's promise (see the crate): null, or readable for `count` values while
-    /// this exists.
+    /// The caller's promise (see the crate): null, or readable for `count` values, initialised,
+    /// while this exists.
     pub(crate) unsafe fn new(start: *const T, count: usize) -> Self {
         Self { start, count }
     }
@@ -201,7 +202,8 @@ impl<T: Plain> In<T> {
         let bytes = unsafe { Bytes::new(self.start.cast(), len) };
         // SAFETY: `value` has room for one `T`.
         unsafe { bytes.copy(at, value.as_mut_ptr().cast(), size_of::<T>())? };
-        // SAFETY: every byte of it was just copied, and any bytes make a `T` (`Plain`).
+        // SAFETY: every byte of it was just copied, from memory that counts as initialised by
+        // the promise to `new`, and any bytes make a `T` (`Plain`).
         Ok(unsafe { value.assume_init() })
     }
 }

@@ -1,5 +1,6 @@
 //! Copies that trust the pointer, as any C library does.
 
+use std::mem::MaybeUninit;
 use std::ptr::copy_nonoverlapping;
 
 use engine::zx::{BadAddress, Result};
@@ -40,7 +41,9 @@ pub(super) unsafe fn copy_out(src: *const u8, dst: *mut u8, n: usize) -> Result<
 /// `src` must be readable, `dst` writable for `n` bytes; they must not overlap.
 #[inline(always)]
 unsafe fn copy(src: *const u8, dst: *mut u8, n: usize) {
-    const WORD: usize = size_of::<u64>();
+    /// The caller may not have initialised what it sends.
+    type Word = MaybeUninit<u64>;
+    const WORD: usize = size_of::<Word>();
     if !(WORD..=2 * WORD).contains(&n) {
         // SAFETY: this function's own contract.
         return unsafe { copy_nonoverlapping(src, dst, n) };
@@ -48,11 +51,11 @@ unsafe fn copy(src: *const u8, dst: *mut u8, n: usize) {
     // The first and the last word, which meet or overlap.
     let last = n - WORD;
     // SAFETY: `n` bytes are readable, and no fewer than a word.
-    let first_word = unsafe { src.cast::<u64>().read_unaligned() };
+    let first_word = unsafe { src.cast::<Word>().read_unaligned() };
     // SAFETY: the last word ends with the `n` bytes.
-    let last_word = unsafe { src.add(last).cast::<u64>().read_unaligned() };
+    let last_word = unsafe { src.add(last).cast::<Word>().read_unaligned() };
     // SAFETY: `n` bytes are writable, and no fewer than a word.
-    unsafe { dst.cast::<u64>().write_unaligned(first_word) };
+    unsafe { dst.cast::<Word>().write_unaligned(first_word) };
     // SAFETY: the last word ends with the `n` bytes.
-    unsafe { dst.add(last).cast::<u64>().write_unaligned(last_word) };
+    unsafe { dst.add(last).cast::<Word>().write_unaligned(last_word) };
 }
