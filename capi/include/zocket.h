@@ -7,9 +7,11 @@
 // "Errors: BAD_HANDLE", that is ZX_ERR_BAD_HANDLE. When it fails, what its pointers point to is
 // as it was, but for the exceptions named with it.
 //
-// Pointers may be unaligned. A null pointer where one is needed is ZX_ERR_INVALID_ARGS, for a
-// result only after the operation. Other bad pointers are the same error if the library
-// was built with checked pointers, and a crash or worse if not.
+// Pointers may be unaligned. A null pointer where one is needed is ZX_ERR_INVALID_ARGS; for a
+// result this is noticed after the operation, but in zx_socket_create, zx_object_get_property and
+// what starts with zocket_ before it. Other bad pointers are the same error if the library was
+// built with checked pointers, for a result always after the operation; and a crash or worse if
+// not.
 
 
 #ifndef ZOCKET_H
@@ -365,8 +367,8 @@ extern "C" {
 //
 // options: ZX_SOCKET_STREAM or ZX_SOCKET_DATAGRAM.
 // The capacity is 256 KiB in each direction; see zocket_socket_create.
-// Errors: INVALID_ARGS (options, a null pointer), NO_MEMORY (or no handles),
-// NO_RESOURCES (no descriptors). Does not block.
+// Errors: INVALID_ARGS (options, a null or bad pointer), NO_MEMORY (or no handles),
+// NO_RESOURCES (no descriptors), NOT_SUPPORTED (a sandbox forbids what it takes). Does not block.
 // https://fuchsia.dev/reference/syscalls/socket_create
 ZX_MUST_USE zx_status_t zx_socket_create(uint32_t options, zx_handle_t *out0, zx_handle_t *out1);
 
@@ -374,10 +376,10 @@ ZX_MUST_USE zx_status_t zx_socket_create(uint32_t options, zx_handle_t *out0, zx
 //
 // actual (may be null): how many bytes were written.
 // options: 0.
-// Errors: INVALID_ARGS, BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs WRITE), PEER_CLOSED,
-// BAD_STATE (writing is disabled), SHOULD_WAIT (no room), OUT_OF_RANGE (a datagram larger than
-// the capacity). Does not block: wait for ZX_SOCKET_WRITABLE or, for a large
-// datagram, ZX_SOCKET_WRITE_THRESHOLD.
+// Errors: INVALID_ARGS (options, a null or bad pointer, a size beyond 32 bits), BAD_HANDLE,
+// WRONG_TYPE, ACCESS_DENIED (needs WRITE), PEER_CLOSED, BAD_STATE (writing is disabled),
+// SHOULD_WAIT (no room), OUT_OF_RANGE (a datagram larger than the capacity). Does not block:
+// wait for ZX_SOCKET_WRITABLE or, for a large datagram, ZX_SOCKET_WRITE_THRESHOLD.
 // https://fuchsia.dev/reference/syscalls/socket_write
 ZX_MUST_USE
 zx_status_t zx_socket_write(zx_handle_t handle,
@@ -391,9 +393,9 @@ zx_status_t zx_socket_write(zx_handle_t handle,
 // A datagram larger than the buffer loses the rest. With size 0 nothing is consumed.
 // actual (may be null): how many bytes were read.
 // options: 0, or ZX_SOCKET_PEEK to leave queued what is read.
-// Errors: INVALID_ARGS, BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs READ), and with nothing
-// to read PEER_CLOSED, BAD_STATE (the peer's writing is disabled), or SHOULD_WAIT.
-// Does not block: wait for ZX_SOCKET_READABLE or ZX_SOCKET_PEER_CLOSED.
+// Errors: INVALID_ARGS (options, a null or bad pointer, a size beyond 32 bits), BAD_HANDLE,
+// WRONG_TYPE, ACCESS_DENIED (needs READ), and with nothing to read PEER_CLOSED, BAD_STATE (the
+// peer's writing is disabled), or SHOULD_WAIT. Does not block: wait for ZX_SOCKET_READABLE or ZX_SOCKET_PEER_CLOSED.
 // https://fuchsia.dev/reference/syscalls/socket_read
 ZX_MUST_USE
 zx_status_t zx_socket_read(zx_handle_t handle,
@@ -406,19 +408,21 @@ zx_status_t zx_socket_read(zx_handle_t handle,
 //
 // disposition, disposition_peer: 0 (as it is), ZX_SOCKET_DISPOSITION_WRITE_DISABLED or
 // ZX_SOCKET_DISPOSITION_WRITE_ENABLED.
-// Errors: INVALID_ARGS, BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs MANAGE_SOCKET), BAD_STATE
-// (to be enabled, but what was written before is not read yet). Does not block.
+// Errors: INVALID_ARGS (a disposition), BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs
+// MANAGE_SOCKET), BAD_STATE (to be enabled, but what was written before is not read yet). Does
+// not block.
 // https://fuchsia.dev/reference/syscalls/socket_set_disposition
 ZX_MUST_USE
 zx_status_t zx_socket_set_disposition(zx_handle_t handle,
                                       uint32_t disposition,
                                       uint32_t disposition_peer);
 
-// Stops writing for ever, as older versions of Zircon had it.
+// Stops writing, as older versions of Zircon had it. Here zx_socket_set_disposition can resume it.
 //
 // options: ZX_SOCKET_SHUTDOWN_WRITE (at this endpoint), ZX_SOCKET_SHUTDOWN_READ (at the peer),
 // both or 0.
-// Errors: INVALID_ARGS, BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs WRITE). Does not block.
+// Errors: INVALID_ARGS (options), BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs WRITE). Does not
+// block.
 // Zircon: zx_socket_shutdown, removed there in favour of zx_socket_set_disposition.
 ZX_MUST_USE zx_status_t zx_socket_shutdown(zx_handle_t handle, uint32_t options);
 
@@ -451,9 +455,10 @@ zx_status_t zx_handle_duplicate(zx_handle_t handle,
 
 // Replaces a handle by another one with the same or fewer rights.
 //
-// handle is closed, also by INVALID_ARGS. Waits on it end with CANCELED.
+// handle is closed, also by INVALID_ARGS and NO_MEMORY. Waits on it end with CANCELED.
 // rights: a subset of those of handle, or ZX_RIGHT_SAME_RIGHTS.
-// Errors: BAD_HANDLE, INVALID_ARGS (more rights, a null or bad pointer). Does not block.
+// Errors: BAD_HANDLE, INVALID_ARGS (more rights, a null or bad pointer), NO_MEMORY. Does not
+// block.
 // https://fuchsia.dev/reference/syscalls/handle_replace
 ZX_MUST_USE zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_t *out);
 
@@ -641,7 +646,8 @@ zx_status_t zocket_socket_create(uint32_t options,
 // closes the endpoint. handle is closed on success and stays valid on errors, but
 // for INVALID_ARGS from a bad (not null) pointer.
 // Errors: INVALID_ARGS (a null or bad pointer), BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs
-// TRANSFER), BAD_STATE (there are other handles to the endpoint), NO_RESOURCES. Does not block.
+// TRANSFER), BAD_STATE (there is another handle to the endpoint; this one stays open and can be
+// used as before), PEER_CLOSED (the peer has broken the protocol), NO_RESOURCES. Does not block.
 // Zircon: zx_channel_write, which moves a handle into a message.
 ZX_MUST_USE zx_status_t zocket_handle_to_fd(zx_handle_t handle, int *out_fd);
 

@@ -81,9 +81,10 @@ pub unsafe extern "C" fn zx_handle_duplicate(
 
 /// Replaces a handle by another one with the same or fewer rights.
 ///
-/// handle is closed, also by INVALID_ARGS. Waits on it end with CANCELED.
+/// handle is closed, also by INVALID_ARGS and NO_MEMORY. Waits on it end with CANCELED.
 /// rights: a subset of those of handle, or ZX_RIGHT_SAME_RIGHTS.
-/// Errors: BAD_HANDLE, INVALID_ARGS (more rights, a null or bad pointer). Does not block.
+/// Errors: BAD_HANDLE, INVALID_ARGS (more rights, a null or bad pointer), NO_MEMORY. Does not
+/// block.
 /// <https://fuchsia.dev/reference/syscalls/handle_replace>
 #[must_use]
 #[unsafe(no_mangle)]

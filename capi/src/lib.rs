@@ -6,7 +6,8 @@
 //!
 //! - A pointer for a *result* is judged after the operation, as on Zircon: the bytes are
 //!   written, or read and gone, and the caller gets `ZX_ERR_INVALID_ARGS`. A handle that
-//!   cannot be delivered is closed again.
+//!   cannot be delivered is closed again. Where Zircon judges null before, or has no such call,
+//!   null is judged before.
 //! - No reference to the caller's memory is ever made. It may be unaligned, what is to be
 //!   sent may be uninitialised, and other threads of the caller may look at it: `memory` copies
 //!   bytes and nothing else.

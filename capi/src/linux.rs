@@ -45,7 +45,8 @@ pub unsafe extern "C" fn zocket_socket_create(
 /// closes the endpoint. handle is closed on success and stays valid on errors, but
 /// for INVALID_ARGS from a bad (not null) pointer.
 /// Errors: INVALID_ARGS (a null or bad pointer), BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs
-/// TRANSFER), BAD_STATE (there are other handles to the endpoint), NO_RESOURCES. Does not block.
+/// TRANSFER), BAD_STATE (there is another handle to the endpoint; this one stays open and can be
+/// used as before), PEER_CLOSED (the peer has broken the protocol), NO_RESOURCES. Does not block.
 /// Zircon: zx_channel_write, which moves a handle into a message.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -125,7 +126,7 @@ pub unsafe extern "C" fn zocket_port_fd(port: zx_handle_t, out_fd: *mut c_int) -
     })
 }
 
-/// Unlike Zircon's calls, these can tell before the operation, and do.
+/// These calls have no model in Zircon that would notice it only after the operation.
 fn refuse_null<T: crate::memory::Plain>(out: Out<T>) -> Result {
     if out.is_null() {
         return Err(Status::INVALID_ARGS);

@@ -5,8 +5,8 @@
 use std::ffi::c_void;
 
 use engine::zx::{
-    self, BadAddress, Result, Sink, Source, Status, ZX_WAIT_MANY_MAX_ITEMS, zx_handle_t,
-    zx_signals_t, zx_status_t, zx_time_t, zx_wait_item_t,
+    self, BadAddress, Result, Status, ZX_WAIT_MANY_MAX_ITEMS, zx_handle_t, zx_signals_t,
+    zx_status_t, zx_time_t, zx_wait_item_t,
 };
 
 use crate::call::{status, status_with_memory};
@@ -207,10 +207,7 @@ pub unsafe extern "C" fn zx_object_get_property(
 ) -> zx_status_t {
     // SAFETY: the caller's promise for `value`.
     let value = unsafe { BytesMut::new(value, value_size) };
-    status_with_memory(|| {
-        refuse_null(value.is_null())?;
-        zx::zx_object_get_property(handle, property, value)
-    })
+    status_with_memory(|| zx::zx_object_get_property(handle, property, value))
 }
 
 /// Changes a property of an object.
@@ -230,18 +227,7 @@ pub unsafe extern "C" fn zx_object_set_property(
 ) -> zx_status_t {
     // SAFETY: the caller's promise for `value`.
     let value = unsafe { Bytes::new(value, value_size) };
-    status_with_memory(|| {
-        refuse_null(value.is_null())?;
-        zx::zx_object_set_property(handle, property, value)
-    })
-}
-
-/// A property's value is refused before anything else is looked at, whatever its size.
-fn refuse_null(is_null: bool) -> Result {
-    if is_null {
-        return Err(Status::INVALID_ARGS);
-    }
-    Ok(())
+    status_with_memory(|| zx::zx_object_set_property(handle, property, value))
 }
 
 /// Makes an event: an object that has signals and nothing else.

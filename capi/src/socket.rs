@@ -13,8 +13,8 @@ use crate::memory::{Bytes, BytesMut, Out};
 ///
 /// options: ZX_SOCKET_STREAM or ZX_SOCKET_DATAGRAM.
 /// The capacity is 256 KiB in each direction; see zocket_socket_create.
-/// Errors: INVALID_ARGS (options, a null pointer), NO_MEMORY (or no handles),
-/// NO_RESOURCES (no descriptors). Does not block.
+/// Errors: INVALID_ARGS (options, a null or bad pointer), NO_MEMORY (or no handles),
+/// NO_RESOURCES (no descriptors), NOT_SUPPORTED (a sandbox forbids what it takes). Does not block.
 /// <https://fuchsia.dev/reference/syscalls/socket_create>
 #[must_use]
 #[unsafe(no_mangle)]
@@ -52,10 +52,10 @@ pub(crate) fn create(
 ///
 /// actual (may be null): how many bytes were written.
 /// options: 0.
-/// Errors: INVALID_ARGS, BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs WRITE), PEER_CLOSED,
-/// BAD_STATE (writing is disabled), SHOULD_WAIT (no room), OUT_OF_RANGE (a datagram larger than
-/// the capacity). Does not block: wait for ZX_SOCKET_WRITABLE or, for a large
-/// datagram, ZX_SOCKET_WRITE_THRESHOLD.
+/// Errors: INVALID_ARGS (options, a null or bad pointer, a size beyond 32 bits), BAD_HANDLE,
+/// WRONG_TYPE, ACCESS_DENIED (needs WRITE), PEER_CLOSED, BAD_STATE (writing is disabled),
+/// SHOULD_WAIT (no room), OUT_OF_RANGE (a datagram larger than the capacity). Does not block:
+/// wait for ZX_SOCKET_WRITABLE or, for a large datagram, ZX_SOCKET_WRITE_THRESHOLD.
 /// <https://fuchsia.dev/reference/syscalls/socket_write>
 #[must_use]
 #[unsafe(no_mangle)]
@@ -78,9 +78,9 @@ pub unsafe extern "C" fn zx_socket_write(
 /// A datagram larger than the buffer loses the rest. With size 0 nothing is consumed.
 /// actual (may be null): how many bytes were read.
 /// options: 0, or ZX_SOCKET_PEEK to leave queued what is read.
-/// Errors: INVALID_ARGS, BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs READ), and with nothing
-/// to read PEER_CLOSED, BAD_STATE (the peer's writing is disabled), or SHOULD_WAIT.
-/// Does not block: wait for ZX_SOCKET_READABLE or ZX_SOCKET_PEER_CLOSED.
+/// Errors: INVALID_ARGS (options, a null or bad pointer, a size beyond 32 bits), BAD_HANDLE,
+/// WRONG_TYPE, ACCESS_DENIED (needs READ), and with nothing to read PEER_CLOSED, BAD_STATE (the
+/// peer's writing is disabled), or SHOULD_WAIT. Does not block: wait for ZX_SOCKET_READABLE or ZX_SOCKET_PEER_CLOSED.
 /// <https://fuchsia.dev/reference/syscalls/socket_read>
 #[must_use]
 #[unsafe(no_mangle)]
@@ -102,8 +102,9 @@ pub unsafe extern "C" fn zx_socket_read(
 ///
 /// disposition, disposition_peer: 0 (as it is), ZX_SOCKET_DISPOSITION_WRITE_DISABLED or
 /// ZX_SOCKET_DISPOSITION_WRITE_ENABLED.
-/// Errors: INVALID_ARGS, BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs MANAGE_SOCKET), BAD_STATE
-/// (to be enabled, but what was written before is not read yet). Does not block.
+/// Errors: INVALID_ARGS (a disposition), BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs
+/// MANAGE_SOCKET), BAD_STATE (to be enabled, but what was written before is not read yet). Does
+/// not block.
 /// <https://fuchsia.dev/reference/syscalls/socket_set_disposition>
 #[must_use]
 #[unsafe(no_mangle)]
@@ -115,11 +116,12 @@ pub extern "C" fn zx_socket_set_disposition(
     status(|| zx::zx_socket_set_disposition(handle, disposition, disposition_peer))
 }
 
-/// Stops writing for ever, as older versions of Zircon had it.
+/// Stops writing, as older versions of Zircon had it. Here zx_socket_set_disposition can resume it.
 ///
 /// options: ZX_SOCKET_SHUTDOWN_WRITE (at this endpoint), ZX_SOCKET_SHUTDOWN_READ (at the peer),
 /// both or 0.
-/// Errors: INVALID_ARGS, BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs WRITE). Does not block.
+/// Errors: INVALID_ARGS (options), BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED (needs WRITE). Does not
+/// block.
 /// Zircon: zx_socket_shutdown, removed there in favour of zx_socket_set_disposition.
 #[must_use]
 #[unsafe(no_mangle)]
