@@ -30,11 +30,12 @@ fn number(result: Result) -> zx_status_t {
 /// Runs a call that is given pointers.
 ///
 /// Where they are to be checked and the system does not let us, the call is refused; also
-/// if that comes out only on the way, when it looked like a bad pointer.
+/// if that comes out only on the way, when it looked like a bad pointer. So is a failure to copy
+/// told from a bad pointer.
 pub(crate) fn status_with_memory(call: impl FnOnce() -> Result) -> zx_status_t {
     status(|| {
         memory::ready()?;
-        call().map_err(|status| memory::ready().err().unwrap_or(status))
+        call().map_err(memory::explain)
     })
 }
 

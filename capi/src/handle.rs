@@ -52,10 +52,9 @@ fn close_many(handles: In<zx_handle_t>) -> Result {
     for first in (0..handles.count()).step_by(CHUNK) {
         let mut chunk = [0; CHUNK];
         let chunk = &mut chunk[..CHUNK.min(handles.count() - first)];
-        for (offset, handle) in chunk.iter_mut().enumerate() {
-            let copied = handles.get(first + offset);
-            *handle = copied.map_err(|BadAddress| Status::INVALID_ARGS)?;
-        }
+        handles
+            .get_all(first, chunk)
+            .map_err(|BadAddress| Status::INVALID_ARGS)?;
         result = zx::zx_handle_close_many(chunk).and(result);
     }
     result

@@ -108,16 +108,12 @@ pub unsafe extern "C" fn zx_object_wait_many(
 fn wait_many(given: In<zx_wait_item_t>, out: Out<zx_wait_item_t>, deadline: zx_time_t) -> Result {
     let mut items = [zx_wait_item_t::default(); ZX_WAIT_MANY_MAX_ITEMS];
     let items = items.get_mut(..given.count()).ok_or(Status::OUT_OF_RANGE)?;
-    for (index, item) in items.iter_mut().enumerate() {
-        *item = given
-            .get(index)
-            .map_err(|BadAddress| Status::INVALID_ARGS)?;
-    }
+    given
+        .get_all(0, items)
+        .map_err(|BadAddress| Status::INVALID_ARGS)?;
     let result = zx::zx_object_wait_many(items, deadline);
     if has_waited(result) {
-        for (index, item) in items.iter().enumerate() {
-            out.put_at(index, *item)?;
-        }
+        out.put_all(items)?;
     }
     result
 }

@@ -34,7 +34,7 @@ pub unsafe extern "C" fn zx_port_queue(
 ) -> zx_status_t {
     // SAFETY: the caller's promise for `packet`.
     let packet = unsafe { In::new(packet, 1) };
-    status_with_memory(|| zx::zx_port_queue(port, packet.get(0).ok().as_ref()))
+    status_with_memory(|| zx::zx_port_queue(port, packet.get().ok().as_ref()))
 }
 
 /// Takes the oldest packet out of a port, waiting for one if there is none.

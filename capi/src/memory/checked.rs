@@ -8,8 +8,12 @@
 //! with `ZX_ERR_NOT_SUPPORTED`: falling back to plain copies would quietly take away
 //! what this build was chosen for.
 //!
+//! A copy takes two system calls: this one, and one for the number of the thread, which is not kept,
+//! since after a fork it would be that of a thread in another process.
+//!
 //! Mapped device memory cannot be reached in this way and counts as a bad pointer.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -23,12 +27,18 @@ const REFUSED: u8 = 2;
 /// Whether the kernel copies for us. Relaxed: it stands for nothing but itself.
 static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Finds out, at the first call, whether the kernel copies for us.
+thread_local! {
+    /// Why the last copy of this call failed, if not for its address.
+    static FAILURE: Cell<Option<Status>> = const { Cell::new(None) };
+}
+
+/// Begins a call; at the first one finds out whether the kernel copies for us.
 ///
 /// # Errors
-/// `NOT_SUPPORTED` if it does not.
+/// `NOT_SUPPORTED` if it does not. Others if it failed to, this time.
 #[inline]
 pub(super) fn ready() -> Result {
+    FAILURE.set(None);
     match STATE.load(Ordering::Relaxed) {
         WORKS => Ok(()),
         REFUSED => Err(Status::NOT_SUPPORTED),
@@ -41,10 +51,19 @@ fn probe() -> Result {
     let (source, mut copy) = (1_u8, 0_u8);
     // SAFETY: two bytes of our own.
     match unsafe { copy_in(&raw const source, &raw mut copy, 1) } {
-        Ok(()) => STATE.store(WORKS, Ordering::Relaxed),
-        Err(BadAddress) => STATE.store(REFUSED, Ordering::Relaxed),
+        Ok(()) => {
+            STATE.store(WORKS, Ordering::Relaxed);
+            Ok(())
+        }
+        // Our own address is not bad.
+        Err(BadAddress) => Err(explain(Status::NOT_SUPPORTED)),
     }
-    ready()
+}
+
+/// What a call reports that failed with this: why a copy of it failed, if that was not the
+/// address.
+pub(super) fn explain(status: Status) -> Status {
+    FAILURE.get().unwrap_or(status)
 }
 
 /// Copies from the caller's memory to ours.
@@ -111,12 +130,18 @@ unsafe fn step(copy: Copy, ours: &iovec, theirs: &iovec) -> Result<usize, BadAdd
     }
 }
 
-/// An address is bad if the kernel says so; anything else says that it does not copy for us
-/// (any more).
+/// An address is bad if the kernel says so. It may also say that it does not copy for us (any
+/// more), or that it cannot now, which the next call need not mind.
 #[cold]
 fn failed(error: &io::Error) -> BadAddress {
-    if error.raw_os_error() != Some(libc::EFAULT) {
-        STATE.store(REFUSED, Ordering::Relaxed);
-    }
+    FAILURE.set(match error.raw_os_error() {
+        Some(libc::EFAULT) => None,
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => {
+            STATE.store(REFUSED, Ordering::Relaxed);
+            Some(Status::NOT_SUPPORTED)
+        }
+        Some(libc::ENOMEM) => Some(Status::NO_MEMORY),
+        _ => Some(Status::INTERNAL),
+    });
     BadAddress
 }

@@ -35,12 +35,19 @@ use engine::{SharedSlice, SharedSliceMut};
 #[cfg(not(feature = "checked-pointers"))]
 use plain as access;
 
-/// Whether pointers can be followed the way that this build promises.
+/// Begins a call that is given pointers: whether they can be followed the way that this build
+/// promises.
 ///
 /// # Errors
-/// `NOT_SUPPORTED` if they are to be checked and the system refuses that.
+/// `NOT_SUPPORTED` if they are to be checked and the system refuses that; `NO_MEMORY`, `INTERNAL`
+/// if it failed to, this time.
 pub(crate) fn ready() -> Result {
     access::ready()
+}
+
+/// What a call reports that failed with this: why a copy failed, if that was not a bad pointer.
+pub(crate) fn explain(status: Status) -> Status {
+    access::explain(status)
 }
 
 /// Types that are nothing but bytes.
@@ -193,18 +200,30 @@ impl<T: Plain> In<T> {
         self.count
     }
 
-    /// Value `index`.
-    pub(crate) fn get(&self, index: usize) -> Result<T, BadAddress> {
+    /// The first value.
+    pub(crate) fn get(&self) -> Result<T, BadAddress> {
         let mut value = MaybeUninit::<T>::uninit();
-        let at = index.checked_mul(size_of::<T>()).ok_or(BadAddress)?;
-        let len = self.count.checked_mul(size_of::<T>()).ok_or(BadAddress)?;
-        // SAFETY: as `new` was promised `count` values, `len` bytes are readable.
-        let bytes = unsafe { Bytes::new(self.start.cast(), len) };
-        // SAFETY: `value` has room for one `T`.
-        unsafe { bytes.copy(at, value.as_mut_ptr().cast(), size_of::<T>())? };
+        // SAFETY: it has room for one `T`.
+        unsafe { self.copy(0, value.as_mut_ptr(), 1)? };
         // SAFETY: every byte of it was just copied, from memory that counts as initialised by
         // the promise to `new`, and any bytes make a `T` (`Plain`).
         Ok(unsafe { value.assume_init() })
+    }
+
+    /// Copies the values from `first` on to `values`, as many as that has, in one go.
+    pub(crate) fn get_all(&self, first: usize, values: &mut [T]) -> Result<(), BadAddress> {
+        // SAFETY: a slice has room for its length. It stays initialised, with values: as in `get`.
+        unsafe { self.copy(first, values.as_mut_ptr(), values.len()) }
+    }
+
+    /// # Safety
+    /// `dst` must be writable for `n` values.
+    unsafe fn copy(&self, first: usize, dst: *mut T, n: usize) -> Result<(), BadAddress> {
+        let [at, n, len] = sizes::<T, _>([first, n, self.count]).ok_or(BadAddress)?;
+        // SAFETY: as `new` was promised `count` values, `len` bytes are readable.
+        let bytes = unsafe { Bytes::new(self.start.cast(), len) };
+        // SAFETY: this function's own contract: `n` is the size of so many values.
+        unsafe { bytes.copy(at, dst.cast(), n) }
     }
 }
 
@@ -242,7 +261,7 @@ impl<T: Plain> Out<T> {
     /// # Errors
     /// `INVALID_ARGS` for a null or bad pointer.
     pub(crate) fn put(&self, value: T) -> Result {
-        self.put_at(0, value)
+        self.put_all(&[value])
     }
 
     /// Delivers a value if there is a pointer.
@@ -256,18 +275,25 @@ impl<T: Plain> Out<T> {
         self.put(value)
     }
 
-    /// Delivers value `index`.
+    /// Delivers the first values, in one go.
     ///
     /// # Errors
     /// `INVALID_ARGS` for a null or bad pointer.
-    pub(crate) fn put_at(&self, index: usize, value: T) -> Result {
-        let size = size_of::<T>();
-        let at = index.checked_mul(size).ok_or(Status::INVALID_ARGS)?;
-        let len = self.count.checked_mul(size).ok_or(Status::INVALID_ARGS)?;
+    pub(crate) fn put_all(&self, values: &[T]) -> Result {
+        let [len] = sizes::<T, _>([self.count]).ok_or(Status::INVALID_ARGS)?;
         // SAFETY: as `array` was promised `count` values, `len` bytes are writable.
         let mut bytes = unsafe { BytesMut::new(self.start.cast(), len) };
-        // SAFETY: `value` is one `T`.
-        let copied = unsafe { bytes.copy(at, (&raw const value).cast(), size) };
+        // SAFETY: a slice is readable for its size.
+        let copied = unsafe { bytes.copy(0, values.as_ptr().cast(), size_of_val(values)) };
         copied.map_err(|BadAddress| Status::INVALID_ARGS)
     }
+}
+
+/// How many bytes so many values take, unless there cannot be so many.
+fn sizes<T, const N: usize>(counts: [usize; N]) -> Option<[usize; N]> {
+    let mut sizes = counts;
+    for size in &mut sizes {
+        *size = size.checked_mul(size_of::<T>())?;
+    }
+    Some(sizes)
 }

@@ -59,15 +59,14 @@ fn values_need_no_alignment() {
     let odd = memory.as_mut_ptr().wrapping_add(1).cast::<u32>();
     // SAFETY: 12 bytes follow the first.
     let out = unsafe { Out::array(odd, 3) };
-    for (index, value) in [10, 20, 30].into_iter().enumerate() {
-        assert_eq!(out.put_at(index, value), Ok(()));
-    }
-    assert_eq!(out.put_at(3, 40), Err(Status::INVALID_ARGS));
+    assert_eq!(out.put_all(&[10, 20, 30, 40]), Err(Status::INVALID_ARGS));
+    assert_eq!(out.put_all(&[10, 20, 30]), Ok(()));
     // SAFETY: as above.
     let values = unsafe { In::new(odd.cast_const(), 3) };
-    assert_eq!(values.get(1), Ok(20));
-    assert_eq!(values.get(2), Ok(30));
-    assert_eq!(values.get(3), Err(BadAddress));
+    let mut copy = [0; 2];
+    assert_eq!(values.get_all(2, &mut copy), Err(BadAddress));
+    assert_eq!(values.get_all(1, &mut copy), Ok(()));
+    assert_eq!((values.get(), copy), (Ok(10), [20, 30]));
     assert_eq!(memory[0], 0);
 }
 
@@ -76,5 +75,5 @@ fn count_too_large_for_the_address_space_is_a_bad_address() {
     let value = 7_u32;
     // SAFETY: never followed, as the sizes do not fit.
     let values = unsafe { In::new(&raw const value, usize::MAX) };
-    assert_eq!(values.get(0), Err(BadAddress));
+    assert_eq!(values.get(), Err(BadAddress));
 }
