@@ -1,5 +1,7 @@
 //! What there is to know about an object.
 
+use std::mem::offset_of;
+
 use super::handle::{self, Handle};
 use super::memory::Sink;
 use super::socket::Socket;
@@ -59,6 +61,20 @@ pub fn zx_object_get_info(
     }
 }
 
+/// A record with these fields; the others are 0, and so is padding.
+macro_rules! record {
+    ($type:ident { $($field:ident: $value:expr,)* }) => {{
+        let mut record = Record::of::<$type>();
+        // Of the type that the field has.
+        let mut typed = $type::default();
+        $(
+            typed.$field = $value;
+            record.put(offset_of!($type, $field), &typed.$field.to_ne_bytes());
+        )*
+        record
+    }};
+}
+
 /// Looks the object up, and makes the record; there is none if only validity is asked for.
 fn record(handle: zx_handle_t, topic: u32) -> Result<Option<Record>> {
     let make: fn(&Handle) -> Result<Option<Record>> = match topic {
@@ -66,9 +82,7 @@ fn record(handle: zx_handle_t, topic: u32) -> Result<Option<Record>> {
         ZX_INFO_HANDLE_BASIC => |handle| Ok(Some(basic(handle))),
         ZX_INFO_HANDLE_COUNT => |handle| {
             handle.check(Rights::INSPECT)?;
-            let mut record = Record::new();
-            record.put(0, &handle.object.handles.get().to_ne_bytes());
-            Ok(Some(record))
+            Ok(Some(count(handle)))
         },
         ZX_INFO_SOCKET => |handle| {
             let socket = handle.object.socket()?;
@@ -80,19 +94,22 @@ fn record(handle: zx_handle_t, topic: u32) -> Result<Option<Record>> {
     handle::with(handle, |handle| make(handle))
 }
 
-/// `zx_info_handle_basic_t`
 fn basic(handle: &Handle) -> Record {
-    let (koid, related) = handle.object.koids();
-    let mut record = Record::new();
-    record.put(0, &koid.to_ne_bytes());
-    record.put(8, &handle.rights.bits().to_ne_bytes());
-    record.put(12, &handle.object.kind().to_ne_bytes());
-    record.put(16, &related.to_ne_bytes());
-    record.put(24, &[0; 8]);
-    record
+    let (koid, related_koid) = handle.object.koids();
+    record!(zx_info_handle_basic_t {
+        koid: koid,
+        rights: handle.rights.bits(),
+        r#type: handle.object.kind(),
+        related_koid: related_koid,
+    })
 }
 
-/// `zx_info_socket_t`
+fn count(handle: &Handle) -> Record {
+    record!(zx_info_handle_count_t {
+        handle_count: handle.object.handles.get(),
+    })
+}
+
 fn socket(socket: &Socket) -> Result<Record> {
     let link = socket.link();
     let state = link.state();
@@ -108,14 +125,14 @@ fn socket(socket: &Socket) -> Result<Record> {
     };
     // Others may have read since.
     let available = socket.next_len(state.queued)?.min(state.queued);
-    let mut record = Record::new();
-    record.put(0, &options.to_ne_bytes());
-    record.put(4, &[0; 4]);
-    let sizes = [capacity, state.queued, available, tx_max, tx_size];
-    for (i, size) in sizes.into_iter().enumerate() {
-        record.put(8 + 8 * i, &size.to_ne_bytes());
-    }
-    Ok(record)
+    Ok(record!(zx_info_socket_t {
+        options: options,
+        rx_buf_max: capacity as usize,
+        rx_buf_size: state.queued as usize,
+        rx_buf_available: available as usize,
+        tx_buf_max: tx_max as usize,
+        tx_buf_size: tx_size as usize,
+    }))
 }
 
 /// The bytes of a record, in the layout of its C type.
@@ -125,29 +142,19 @@ struct Record {
 }
 
 impl Record {
-    fn new() -> Self {
+    /// All 0.
+    fn of<T>() -> Self {
         Self {
             bytes: [0; _],
-            len: 0,
+            len: size_of::<T>(),
         }
     }
 
-    /// The fields come in order.
     fn put(&mut self, at: usize, value: &[u8]) {
-        debug_assert_eq!(at, self.len);
-        self.len = at + value.len();
-        self.bytes[at..self.len].copy_from_slice(value);
+        self.bytes[at..][..value.len()].copy_from_slice(value);
     }
 
     fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
-
-const _: () = {
-    assert!(size_of::<zx_info_handle_basic_t>() == 32);
-    assert!(size_of::<zx_info_handle_count_t>() == 4);
-    assert!(size_of::<zx_info_socket_t>() == 48);
-    assert!(size_of::<zx_wait_item_t>() == 12);
-    assert!(size_of::<zx_port_packet_t>() == 48);
-};

@@ -6,6 +6,10 @@
     reason = "the names are those of Zircon's own headers"
 )]
 
+use std::mem::offset_of;
+
+use crate::signals::{Rights, Signals};
+
 /// A number that stands, in this process, for an object and rights to it. 0 is never one.
 pub type zx_handle_t = u32;
 /// 0 for success, else a negative error.
@@ -406,8 +410,70 @@ impl zx_port_packet_t {
     }
 }
 
-const _: () = {
-    assert!(size_of::<zx_packet_user_t>() == 32);
-    assert!(size_of::<zx_packet_signal_t>() == 32);
-    assert!(size_of::<zx_packet_payload_t>() == 32);
-};
+/// Sizes and offsets are those of Zircon's headers.
+macro_rules! layouts {
+    ($($type:ident $size:literal { $($field:ident $offset:literal)* })*) => {
+        const _: () = {
+            $(
+                assert!(size_of::<$type>() == $size);
+                $(assert!(offset_of!($type, $field) == $offset);)*
+            )*
+        };
+    };
+}
+
+layouts! {
+    zx_info_handle_basic_t 32 {
+        koid 0 rights 8 r#type 12 related_koid 16 reserved 24 padding1 28
+    }
+    zx_info_handle_count_t 4 { handle_count 0 }
+    zx_info_socket_t 48 {
+        options 0 padding1 4 rx_buf_max 8 rx_buf_size 16 rx_buf_available 24 tx_buf_max 32
+        tx_buf_size 40
+    }
+    zx_wait_item_t 12 { handle 0 waitfor 4 pending 8 }
+    zx_port_packet_t 48 { key 0 r#type 8 status 12 payload 16 }
+    zx_packet_payload_t 32 { user 0 signal 0 }
+    zx_packet_user_t 32 { u64 0 u32 0 u16 0 c8 0 }
+    zx_packet_signal_t 32 { trigger 0 observed 4 count 8 timestamp 16 reserved1 24 }
+}
+
+/// Rust's names stand for the same bits.
+macro_rules! bits {
+    ($($name:ident $bits:expr;)*) => {
+        const _: () = { $(assert!($name == $bits.bits());)* };
+    };
+}
+
+bits! {
+    ZX_SOCKET_READABLE Signals::READABLE;
+    ZX_SOCKET_WRITABLE Signals::WRITABLE;
+    ZX_SOCKET_PEER_CLOSED Signals::PEER_CLOSED;
+    ZX_SOCKET_PEER_WRITE_DISABLED Signals::PEER_WRITE_DISABLED;
+    ZX_SOCKET_WRITE_DISABLED Signals::WRITE_DISABLED;
+    ZX_SOCKET_READ_THRESHOLD Signals::READ_THRESHOLD;
+    ZX_SOCKET_WRITE_THRESHOLD Signals::WRITE_THRESHOLD;
+    ZX_EVENT_SIGNALED Signals::EVENT_SIGNALED;
+    ZX_SIGNAL_HANDLE_CLOSED Signals::HANDLE_CLOSED;
+    ZX_USER_SIGNAL_0 Signals::USER_0;
+    ZX_USER_SIGNAL_1 Signals::USER_1;
+    ZX_USER_SIGNAL_2 Signals::USER_2;
+    ZX_USER_SIGNAL_3 Signals::USER_3;
+    ZX_USER_SIGNAL_4 Signals::USER_4;
+    ZX_USER_SIGNAL_5 Signals::USER_5;
+    ZX_USER_SIGNAL_6 Signals::USER_6;
+    ZX_USER_SIGNAL_7 Signals::USER_7;
+    ZX_USER_SIGNAL_ALL Signals::USER_ALL;
+    ZX_RIGHT_DUPLICATE Rights::DUPLICATE;
+    ZX_RIGHT_TRANSFER Rights::TRANSFER;
+    ZX_RIGHT_READ Rights::READ;
+    ZX_RIGHT_WRITE Rights::WRITE;
+    ZX_RIGHT_GET_PROPERTY Rights::GET_PROPERTY;
+    ZX_RIGHT_SET_PROPERTY Rights::SET_PROPERTY;
+    ZX_RIGHT_SIGNAL Rights::SIGNAL;
+    ZX_RIGHT_SIGNAL_PEER Rights::SIGNAL_PEER;
+    ZX_RIGHT_WAIT Rights::WAIT;
+    ZX_RIGHT_INSPECT Rights::INSPECT;
+    ZX_RIGHT_MANAGE_SOCKET Rights::MANAGE_SOCKET;
+    ZX_DEFAULT_SOCKET_RIGHTS Rights::SOCKET;
+}
