@@ -43,4 +43,3 @@ pub mod socket;
 
 mod call;
 mod memory;
-mod text;

@@ -11,7 +11,6 @@ use crate::call::status_with_memory;
 use crate::handle::deliver;
 use crate::memory::Out;
 use crate::socket::create;
-use crate::text;
 
 /// Makes a socket as zx_socket_create does, with a capacity of the caller's choice.
 ///
@@ -150,5 +149,7 @@ fn give(out: Out<c_int>, fd: OwnedFd) -> Result {
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn zocket_status_string(status: zx_status_t) -> *const c_char {
-    text::name(status).as_ptr()
+    let name = Status::c_name_of(status);
+    name.unwrap_or(c"not a zx_status_t of this library")
+        .as_ptr()
 }

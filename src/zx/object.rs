@@ -7,7 +7,6 @@ use super::event::Event;
 use super::socket::Socket;
 use super::status::{Result, Status};
 use super::types::*;
-use crate::error::Error;
 use crate::observe::Subject;
 use crate::port::Mailbox;
 
@@ -104,44 +103,6 @@ impl Object {
             Content::Socket(socket) => socket.close(),
             Content::Event(event) => event.core().close(),
             Content::Port(mailbox, _) => mailbox.close(),
-        }
-    }
-}
-
-/// What a failure is called here.
-impl From<Error> for Status {
-    // Out of line, as it is never on a path that matters.
-    #[cold]
-    #[inline(never)]
-    fn from(error: Error) -> Self {
-        match error {
-            Error::WouldBlock => Self::SHOULD_WAIT,
-            Error::TimedOut => Self::TIMED_OUT,
-            // A peer that broke the protocol was disconnected.
-            Error::PeerClosed | Error::Protocol(_) => Self::PEER_CLOSED,
-            Error::WriteDisabled | Error::UnreadData => Self::BAD_STATE,
-            Error::TooLarge { .. } | Error::InvalidCapacity { .. } => Self::OUT_OF_RANGE,
-            Error::NoMemory => Self::NO_MEMORY,
-            // The handle is the parent's.
-            Error::Forked => Self::BAD_HANDLE,
-            Error::FenceRefused | Error::UnsupportedVersion { .. } => Self::NOT_SUPPORTED,
-            Error::NotAnEndpoint | Error::WrongKind { .. } => Self::WRONG_TYPE,
-            Error::AlreadyClaimed | Error::NotInherited => Self::NOT_FOUND,
-            Error::HugePages | Error::MissingRights => Self::ACCESS_DENIED,
-            Error::NotUserSignals
-            | Error::ZeroTimeout
-            | Error::MissingSeals
-            | Error::WrongMemorySize { .. }
-            | Error::BadHeader(_)
-            | Error::DescriptorCount { .. } => Self::INVALID_ARGS,
-            Error::Os { errno, .. } => match errno {
-                libc::EMFILE | libc::ENFILE | libc::EAGAIN | libc::ETOOMANYREFS => {
-                    Self::NO_RESOURCES
-                }
-                libc::ENOMEM | libc::ENOSPC => Self::NO_MEMORY,
-                libc::EPERM | libc::EACCES | libc::ENOSYS => Self::NOT_SUPPORTED,
-                _ => Self::INTERNAL,
-            },
         }
     }
 }

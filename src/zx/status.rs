@@ -1,8 +1,10 @@
 //! Errors, as numbers and as a type.
 
+use std::ffi::CStr;
 use std::fmt;
 
 use super::types::*;
+use crate::error::Error;
 
 /// Why a call did not do what was asked: a status other than `ZX_OK`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,16 +18,23 @@ macro_rules! statuses {
         impl Status {
             $(#[doc = $doc] pub const $name: Self = Self($value);)*
 
-            /// The name of a status, that of success included; `None` for other numbers.
-            pub fn name_of(raw: zx_status_t) -> Option<&'static str> {
+            /// As [`name_of`](Self::name_of), for C.
+            pub fn c_name_of(raw: zx_status_t) -> Option<&'static CStr> {
                 match raw {
-                    ZX_OK => Some("ZX_OK"),
-                    $($value => Some(stringify!($value)),)*
+                    ZX_OK => Some(c"ZX_OK"),
+                    $($value => Some(const { c_name(concat!(stringify!($value), "\0")) }),)*
                     _ => None,
                 }
             }
         }
     };
+}
+
+const fn c_name(name: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(name.as_bytes()) {
+        Ok(name) => name,
+        Err(_) => panic!("a name ends with its only zero"),
+    }
 }
 
 statuses! {
@@ -69,6 +78,49 @@ impl Status {
         match raw {
             ZX_OK => Ok(()),
             raw => Err(Self(raw)),
+        }
+    }
+
+    /// The name of a status, that of success included; `None` for other numbers.
+    pub fn name_of(raw: zx_status_t) -> Option<&'static str> {
+        Self::c_name_of(raw)?.to_str().ok()
+    }
+}
+
+/// What a failure is called here.
+impl From<Error> for Status {
+    // Out of line, as it is never on a path that matters.
+    #[cold]
+    #[inline(never)]
+    fn from(error: Error) -> Self {
+        match error {
+            Error::WouldBlock => Self::SHOULD_WAIT,
+            Error::TimedOut => Self::TIMED_OUT,
+            // A peer that broke the protocol was disconnected.
+            Error::PeerClosed | Error::Protocol(_) => Self::PEER_CLOSED,
+            Error::WriteDisabled | Error::UnreadData => Self::BAD_STATE,
+            Error::TooLarge { .. } | Error::InvalidCapacity { .. } => Self::OUT_OF_RANGE,
+            Error::NoMemory => Self::NO_MEMORY,
+            // The handle is the parent's.
+            Error::Forked => Self::BAD_HANDLE,
+            Error::FenceRefused | Error::UnsupportedVersion { .. } => Self::NOT_SUPPORTED,
+            Error::NotAnEndpoint | Error::WrongKind { .. } => Self::WRONG_TYPE,
+            Error::AlreadyClaimed | Error::NotInherited => Self::NOT_FOUND,
+            Error::HugePages | Error::MissingRights => Self::ACCESS_DENIED,
+            Error::NotUserSignals
+            | Error::ZeroTimeout
+            | Error::MissingSeals
+            | Error::WrongMemorySize { .. }
+            | Error::BadHeader(_)
+            | Error::DescriptorCount { .. } => Self::INVALID_ARGS,
+            Error::Os { errno, .. } => match errno {
+                libc::EMFILE | libc::ENFILE | libc::EAGAIN | libc::ETOOMANYREFS => {
+                    Self::NO_RESOURCES
+                }
+                libc::ENOMEM | libc::ENOSPC => Self::NO_MEMORY,
+                libc::EPERM | libc::EACCES | libc::ENOSYS => Self::NOT_SUPPORTED,
+                _ => Self::INTERNAL,
+            },
         }
     }
 }
