@@ -60,8 +60,9 @@ pub fn zx_object_wait_one(
     let (pending, end) = match looked {
         Ok(now) => (now, End::Met),
         Err(object) => {
-            let mut items = [Item::new(object.subject()?, handle, wanted)];
-            let end = wait(&mut items, deadline, &[&object])?;
+            let held = [(handle, object)];
+            let mut items = [Item::new(held[0].1.subject()?, handle, wanted)];
+            let end = wait(&mut items, deadline, &held)?;
             (items[0].pending, end)
         }
     };
@@ -99,31 +100,34 @@ pub fn zx_object_wait_many(items: &mut [zx_wait_item_t], deadline: zx_time_t) ->
     if items.len() > ZX_WAIT_MANY_MAX_ITEMS {
         return Err(Status::OUT_OF_RANGE);
     }
-    let objects = items.iter().map(|item| {
+    let held = items.iter().map(|item| {
         let object = handle::object(item.handle, Rights::WAIT)?;
         object.subject()?;
-        Ok(object)
+        Ok((item.handle, object))
     });
-    let objects: Vec<_> = objects.collect::<Result<_>>()?;
-    let objects: Vec<_> = objects.iter().collect();
-    let inner = items.iter().zip(&objects).map(|(item, object)| {
+    let held: Vec<_> = held.collect::<Result<_>>()?;
+    let inner = items.iter().zip(&held).map(|(item, (handle, object))| {
         let wanted = Signals::from_bits_retain(item.waitfor);
-        Ok(Item::new(object.subject()?, item.handle, wanted))
+        Ok(Item::new(object.subject()?, *handle, wanted))
     });
     let mut inner: Vec<_> = inner.collect::<Result<_>>()?;
-    let end = wait(&mut inner, deadline, &objects)?;
+    let end = wait(&mut inner, deadline, &held)?;
     for (item, inner) in items.iter_mut().zip(inner) {
         item.pending = inner.pending.bits();
     }
     status(end)
 }
 
-/// Waits for items, which stand for these objects.
-fn wait(items: &mut [Item<'_>], deadline: zx_time_t, objects: &[&Arc<Object>]) -> Result<End> {
-    let handles: Vec<_> = items.iter().map(|item| item.handle).collect();
+/// Waits for items, which stand for these handles and objects.
+fn wait(
+    items: &mut [Item<'_>],
+    deadline: zx_time_t,
+    held: &[(zx_handle_t, Arc<Object>)],
+) -> Result<End> {
     let joined = |i: usize| {
-        settle(objects[i]);
-        handle::is_open(handles[i])
+        let (handle, object) = &held[i];
+        settle(object);
+        handle::is_open(*handle)
     };
     Ok(observe::wait_any(items, Deadline::at(deadline), joined)?)
 }
