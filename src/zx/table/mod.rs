@@ -3,8 +3,9 @@
 //! Any thread may look up, insert and remove at any time. A look-up takes no lock and
 //! writes nothing that others write: three loads lead from the value to its [`Entry`].
 //! Inserting and removing take a lock for the list of free slots, and removing one
-//! more ([`hazard`](super::hazard)). Nothing is allocated by a look-up, nor, but in
-//! lists that grow, by a removal; when all slots are in use, inserting fails.
+//! more ([`hazard`](super::hazard)). A look-up allocates nothing, unless it is the first of
+//! its thread, or hands over what was removed meanwhile; a removal may, for what waits to
+//! be freed. When all slots are in use, inserting fails.
 //!
 //! ```text
 //! value ^ secret -> generation | segment | slot
@@ -22,9 +23,10 @@
 //!
 //! # Values
 //!
-//! See [`value`]. A slot is used again as late as can be: slots queue up for it, no
-//! slot is used again before half a segment of others waits behind it, and each
-//! time its value has another generation.
+//! See [`value`]. Slots queue up to be used again, and each time a slot is, its value has
+//! another generation. As long as there are slots that were never in use, no slot is used
+//! again before half a segment of others waits behind it. After that it is one of those
+//! that happen to be free: in a table that is all but full perhaps the next.
 //!
 //! # Races
 //!
@@ -72,10 +74,10 @@ pub struct Entry<T> {
     content: T,
 }
 
+#[cfg(test)]
 impl<T> Entry<T> {
     /// The value of the handle.
-    #[inline(always)]
-    pub fn value(&self) -> u32 {
+    fn value(&self) -> u32 {
         self.value
     }
 }
@@ -293,7 +295,7 @@ where
             let slots = array::from_fn(|_| self.platform.slot());
             // ORDERING(segment-published): Release; pairs with the Acquire in `slot`.
             self.segments[free.fresh / SLOTS].set(slots, Site::PublishSegment);
-            // All slots fit in, so that closing a handle allocates nothing.
+            // All slots fit in, so that this list does not grow when a handle is closed.
             let room = free.fresh + SLOTS - free.again.len();
             free.again.reserve(room);
         }

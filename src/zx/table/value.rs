@@ -12,8 +12,10 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::zx::types::ZX_HANDLE_FIXED_BITS_MASK;
+
 /// The bits that are 1 in every value.
-const FIXED_BITS: u32 = 3;
+const FIXED_BITS: u32 = ZX_HANDLE_FIXED_BITS_MASK;
 /// How many those are.
 const FIXED: u32 = FIXED_BITS.count_ones();
 /// All bits that a code can have.
