@@ -193,6 +193,7 @@ impl<'a> Driver<'a> {
             | Op::GiveUpSignals
             | Op::AlertOwn => self.manage(op),
             Op::Fill => {
+                self.world.looks_on(0);
                 for role in [Role::Producer, Role::Consumer] {
                     let fill = fill(&self.memory(role), self.world.capacity as u64);
                     assert!(fill.queued <= self.world.capacity as u64, "{fill:?}");
@@ -999,11 +1000,6 @@ fn targets(kind: Kind) -> Vec<Target> {
         (c, Load64(Word64::ReadThreshold, Site::Threshold)),
         (c, Load64(Word64::WriteThreshold, Site::Threshold)),
         (c, Load32(Word32::Events, Site::CountEvents)),
-        // Statistics.
-        (p, Load64(Word64::Head, Site::Inspect)),
-        (p, Load64(Word64::Tail, Site::Inspect)),
-        (c, Load64(Word64::Head, Site::Inspect)),
-        (c, Load64(Word64::Tail, Site::Inspect)),
         // Payload, and for datagrams the lengths in it.
         (c, Bytes),
     ];
@@ -1015,7 +1011,7 @@ fn targets(kind: Kind) -> Vec<Target> {
 }
 
 /// Every site whose value comes from the memory. All others only store.
-const LOADS: [Site; 19] = [
+const LOADS: [Site; 18] = [
     Site::ObserveTail,
     Site::ObserveHead,
     Site::Cursor,
@@ -1025,7 +1021,6 @@ const LOADS: [Site; 19] = [
     Site::ObserveDisabled,
     Site::ReadWant,
     Site::LookForWaiter,
-    Site::Inspect,
     Site::Close,
     Site::SetDisposition,
     Site::ObserveSignals,

@@ -103,16 +103,39 @@ pub struct Fill {
     pub queued: u64,
 }
 
-/// Takes stock of a direction. With an enemy as peer its own figures are fiction,
-/// but `queued` stays within the capacity.
+/// How often positions are read anew that change while they are read.
+const LOOKS: u32 = 8;
+
+/// Takes stock of a direction, at one moment between call and return. With an enemy as peer
+/// its own figures are fiction, but `queued` stays within the capacity.
 pub fn fill<M: Memory>(mem: &M, capacity: u64) -> Fill {
-    // Head first: it never passes the tail that is read after it.
-    let read = mem.load64(Word64::Head, Site::Inspect);
-    let written = mem.load64(Word64::Tail, Site::Inspect);
+    let (read, written) = positions(mem);
     Fill {
         written,
         read,
         queued: written.wrapping_sub(read).min(capacity),
+    }
+}
+
+/// Head and tail of a direction.
+fn positions<M: Memory>(mem: &M) -> (u64, u64) {
+    // ORDERING(data-published, space-freed): Acquire; who is told of bytes or of space
+    // by a signal can have them.
+    let mut head = mem.load64(Word64::Head, Site::ObserveHead);
+    for _ in 0..LOOKS {
+        let tail = mem.load64(Word64::Tail, Site::ObserveTail);
+        let again = mem.load64(Word64::Head, Site::ObserveHead);
+        if head == again {
+            return (head, tail);
+        }
+        head = again;
+    }
+    // For one who never gets to see both at once, rather too little between them than too much.
+    let tail = mem.load64(Word64::Tail, Site::ObserveTail);
+    let head = mem.load64(Word64::Head, Site::ObserveHead);
+    match tail.wrapping_sub(head) {
+        queued if queued <= i64::MAX as u64 => (head, tail),
+        _ => (head, head),
     }
 }
 

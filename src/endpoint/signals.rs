@@ -14,14 +14,11 @@
 //! [takes](take_stored) it; and flags count how often writing was disabled
 //! and enabled. A [`State`] has both, and [`State::risen_since`] tells.
 
-use super::check_fits;
 use super::disposition::ATTEMPTS;
+use super::{check_fits, fill};
 use crate::error::{Error, Result};
 use crate::mem::{Memory, Role, Site, Step, Word32, Word64, flags, stored};
 use crate::signals::Signals;
-
-/// How often positions are read anew that change while they are read.
-const LOOKS: u32 = 8;
 
 /// What the signals of an endpoint are made of, at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,8 +62,8 @@ impl State {
             risen: risen(stored),
             read_threshold: read_threshold(incoming, capacity),
             write_threshold: write_threshold(incoming, capacity),
-            queued: queued(incoming).min(capacity),
-            free: capacity - queued(outgoing).min(capacity),
+            queued: fill(incoming, capacity).queued,
+            free: capacity - fill(outgoing, capacity).queued,
         }
     }
 
@@ -179,24 +176,8 @@ pub(super) fn peer_is_closed<M: Memory>(outgoing: &M, incoming: &M) -> bool {
 
 /// Bytes queued in a direction, at one moment between call and return.
 pub(super) fn queued<M: Memory>(mem: &M) -> u64 {
-    // ORDERING(data-published, space-freed): Acquire; who is told of bytes or of space
-    // by a signal can have them.
-    let mut head = mem.load64(Word64::Head, Site::ObserveHead);
-    for _ in 0..LOOKS {
-        let tail = mem.load64(Word64::Tail, Site::ObserveTail);
-        let again = mem.load64(Word64::Head, Site::ObserveHead);
-        if head == again {
-            return tail.wrapping_sub(head);
-        }
-        head = again;
-    }
-    // In one who never gets to see both at once, rather too little than too much.
-    let tail = mem.load64(Word64::Tail, Site::ObserveTail);
-    let head = mem.load64(Word64::Head, Site::ObserveHead);
-    match tail.wrapping_sub(head) {
-        queued if queued <= i64::MAX as u64 => queued,
-        _ => 0,
-    }
+    // As much as an enemy likes.
+    fill(mem, u64::MAX).queued
 }
 
 fn on(word: u64) -> Signals {

@@ -75,8 +75,6 @@ pub enum Site {
     /// An endpoint's own thresholds. Relaxed: nobody else reads them, and its threads
     /// agree under a lock of their own.
     Threshold,
-    /// Statistics. Relaxed.
-    Inspect,
 }
 
 impl Site {
@@ -107,8 +105,7 @@ impl Site {
             | Self::Disarm
             | Self::LookForWaiter
             | Self::TakeWaiter
-            | Self::Threshold
-            | Self::Inspect => Ordering::Relaxed,
+            | Self::Threshold => Ordering::Relaxed,
         }
     }
 }

@@ -401,7 +401,7 @@ mod tests {
         old.withdraw(&|_| true, Withdrawal::GaveUp);
         let word = new
             .direction(Role::Consumer)
-            .load64(Word64::Signals, Site::Inspect);
+            .load64(Word64::Signals, Site::ObserveSignals);
         assert_ne!(word >> stored::RISEN_SHIFT, 0, "the trace is gone");
         new.look_now();
         assert!(waiter.outcome().is_some());

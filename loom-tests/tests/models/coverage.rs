@@ -45,7 +45,7 @@ fn weakenings() -> Vec<Weakening> {
         ObserveWrite, CheckFlags, Close, ObserveClosed, SetDisposition, ObserveDisabled, SetWant,
         ReadWant, Arm, Disarm, LookForWaiter, TakeWaiter, StoreSignals, ObserveSignals, RaiseEvents,
         CountEvents,
-        Threshold, Inspect,
+        Threshold,
     );
     let fences = all!(Fence: ArmThenCheck, PublishThenLook, MarkThenCheck, DisableThenCheckMark);
     let steps = all!(
