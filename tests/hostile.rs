@@ -177,10 +177,7 @@ impl<'a> Driver<'a> {
             Op::Close => close(&self.memory(Role::Producer), &self.memory(Role::Consumer)),
             Op::HangUp => hang_up(&self.memory(Role::Producer), &self.memory(Role::Consumer)),
             Op::Disable(role) => disable(&self.memory(role), role),
-            Op::TakeOver => {
-                self.world.looks_on(STUBBORN);
-                take_over(&self.memory(Role::Producer), &self.memory(Role::Consumer));
-            }
+            Op::TakeOver => take_over(&self.memory(Role::Producer), &self.memory(Role::Consumer)),
             Op::SetDisposition(..)
             | Op::ShutDown(..)
             | Op::Look
@@ -492,7 +489,7 @@ impl<'a> Driver<'a> {
         let (outgoing, incoming) = (self.memory(Role::Producer), self.memory(Role::Consumer));
         let capacity = self.world.capacity as u64;
         let now = State::load(&outgoing, &incoming, capacity);
-        signals::take_stored(&incoming, &now);
+        signals::take_traces(&incoming, now.traces());
         assert!(now.queued <= capacity && now.free <= capacity, "{now:?}");
         assert!(now.read_threshold <= capacity && now.write_threshold <= capacity);
         let (on, risen) = (now.signals(), now.risen_since(&self.seen));
@@ -1623,22 +1620,24 @@ fn exchange_that_never_succeeds_is_given_up() {
     let mut driver = Driver::new(&world, Spinner::disabled());
     let user = Signals::USER_ALL.bits();
     let disabled = Disposition::WriteDisabled;
-    world
-        .incoming
-        .set64(Word64::Signals, u64::from(user) << stored::RISEN_SHIFT);
     for op in [
         Op::SetDisposition(disabled, disabled),
         Op::ShutDown(disabled, disabled),
         Op::Signal(0, user),
         Op::SignalPeer(0, user),
-        Op::WaitForSignals(waiter::EVENTS, user),
-        Op::TakeOver,
     ] {
         driver.run(op);
     }
     for heap in [&world.incoming, &world.outgoing] {
         assert_eq!(heap.get32(Word32::ConsumerFlags), 0);
-        assert_eq!(heap.get64(Word64::Signals) as u32, 0);
+        assert_eq!(heap.get64(Word64::Signals), 0);
+    }
+    // In the way of taking traces nobody can be.
+    for op in [Op::WaitForSignals(waiter::EVENTS, user), Op::TakeOver] {
+        let traces = u64::from(user) << stored::RISEN_SHIFT;
+        world.incoming.set64(Word64::Signals, traces);
+        driver.run(op);
+        assert_eq!(world.incoming.get64(Word64::Signals), 0, "{op:?}");
     }
 }
 

@@ -170,7 +170,7 @@ impl Endpoint {
     /// From when on a wait counts what goes on and off again.
     pub fn begin(&self) -> State {
         let state = self.state();
-        signals::take_stored(&*self.incoming, &state);
+        signals::take_traces(&*self.incoming, state.traces());
         state
     }
 

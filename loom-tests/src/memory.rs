@@ -164,15 +164,6 @@ impl Memory for LoomMemory {
         trace::record(Event::Store32(word, site, value));
     }
 
-    fn swap32(&self, word: Word32, value: u32, site: Site) -> u32 {
-        if unwinding() {
-            return 0;
-        }
-        let before = self.word32(word).swap(value, self.rules.ordering(site));
-        trace::record(Event::Change32(word, site, before, value));
-        before
-    }
-
     fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32> {
         if unwinding() {
             return Ok(current);
@@ -231,6 +222,16 @@ impl Memory for LoomMemory {
             .fetch_and(!bits, self.rules.ordering(site));
         trace::record(Event::Change32(word, site, before, before & !bits));
         before
+    }
+
+    fn clear64(&self, word: Word64, bits: u64, site: Site) {
+        if unwinding() {
+            return;
+        }
+        let before = self
+            .word64(word)
+            .fetch_and(!bits, self.rules.ordering(site));
+        trace::record(Event::Store64(word, site, before & !bits));
     }
 
     fn area(&self) -> usize {

@@ -43,6 +43,7 @@ pub use writer::{Grant, Writer};
 
 use crate::error::{Error, Result};
 use crate::mem::{Memory, Role, Site, Step, Word32, Word64, flags};
+use crate::signals::Signals;
 use crate::wait::{self, Notify};
 
 /// Closes this endpoint: its producing end of `outgoing`, its consuming end of
@@ -87,7 +88,7 @@ pub fn take_over<M: Memory>(outgoing: &M, incoming: &M) {
         mem.store32(role.waiter(), 0, Site::Disarm);
     }
     // What went on before nobody here waits for.
-    signals::take_stored(incoming, &signals::State::load(outgoing, incoming, 0));
+    signals::take_traces(incoming, Signals::from_bits_retain(u32::MAX));
     // ORDERING(write-in-progress): Release; pairs with the Acquire in the consumer's look.
     outgoing.store32(Word32::Writing, 0, Site::EndWrite);
 }

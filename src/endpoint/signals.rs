@@ -11,7 +11,7 @@
 //! Those that only the own process turns off (data, space, thresholds) it does not turn off
 //! behind its own back. Of the others a trace remains: whoever sets a stored signal
 //! sets a second bit above it, in the same read-modify-write, until the owner
-//! [takes](take_stored) it; and flags count how often writing was disabled
+//! [takes](take_traces) it; and flags count how often writing was disabled
 //! and enabled. A [`State`] has both, and [`State::risen_since`] tells.
 
 use super::disposition::ATTEMPTS;
@@ -90,6 +90,11 @@ impl State {
     /// Whether this endpoint may not write.
     pub fn is_disabled(&self) -> bool {
         self.own_flags & flags::WRITE_DISABLED != 0
+    }
+
+    /// The stored signals that went on since they were [taken](take_traces) last.
+    pub fn traces(&self) -> Signals {
+        self.risen
     }
 
     /// The signals that are on.
@@ -214,20 +219,11 @@ pub fn change_stored<M: Memory>(mem: &M, clear: Signals, set: Signals) {
     }
 }
 
-/// Removes the traces that `seen` has; they were acted upon.
-pub fn take_stored<M: Memory>(mem: &M, seen: &State) {
-    for _ in 0..ATTEMPTS {
-        if seen.risen.is_empty() {
-            return;
-        }
-        let word = mem.load64(Word64::Signals, Site::ObserveSignals);
-        let next = word & !(u64::from(seen.risen.bits()) << stored::RISEN_SHIFT);
-        if mem
-            .exchange64(Word64::Signals, word, next, Site::StoreSignals)
-            .is_ok()
-        {
-            return;
-        }
+/// Removes the traces of these signals; they were acted upon.
+pub fn take_traces<M: Memory>(mem: &M, risen: Signals) {
+    if !risen.is_empty() {
+        let bits = u64::from(risen.bits()) << stored::RISEN_SHIFT;
+        mem.clear64(Word64::Signals, bits, Site::StoreSignals);
     }
 }
 

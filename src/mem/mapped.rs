@@ -138,10 +138,6 @@ impl Memory for Mapped {
         self.word32(word).store(value, site.ordering());
     }
 
-    fn swap32(&self, word: Word32, value: u32, site: Site) -> u32 {
-        self.word32(word).swap(value, site.ordering())
-    }
-
     fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32> {
         self.word32(word)
             .compare_exchange(current, new, site.ordering(), Ordering::Relaxed)
@@ -162,6 +158,10 @@ impl Memory for Mapped {
 
     fn clear32(&self, word: Word32, bits: u32, site: Site) -> u32 {
         self.word32(word).fetch_and(!bits, site.ordering())
+    }
+
+    fn clear64(&self, word: Word64, bits: u64, site: Site) {
+        self.word64(word).fetch_and(!bits, site.ordering());
     }
 
     #[inline(always)]

@@ -42,8 +42,6 @@ pub trait Memory {
     fn load32(&self, word: Word32, site: Site) -> u32;
     /// Stores a 32-bit word.
     fn store32(&self, word: Word32, value: u32, site: Site);
-    /// Replaces a 32-bit word and returns what it was.
-    fn swap32(&self, word: Word32, value: u32, site: Site) -> u32;
     /// Replaces a 32-bit word if it is `current`.
     ///
     /// # Errors
@@ -60,6 +58,8 @@ pub trait Memory {
     fn set32(&self, word: Word32, bits: u32, site: Site) -> u32;
     /// Clears bits of a 32-bit word and returns what it was.
     fn clear32(&self, word: Word32, bits: u32, site: Site) -> u32;
+    /// Clears bits of a 64-bit word.
+    fn clear64(&self, word: Word64, bits: u64, site: Site);
 
     /// Ring bytes of the data area.
     fn area(&self) -> usize;
@@ -121,10 +121,6 @@ where
         (**self).store32(word, value, site);
     }
 
-    fn swap32(&self, word: Word32, value: u32, site: Site) -> u32 {
-        (**self).swap32(word, value, site)
-    }
-
     fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32> {
         (**self).exchange32(word, current, new, site)
     }
@@ -143,6 +139,10 @@ where
 
     fn clear32(&self, word: Word32, bits: u32, site: Site) -> u32 {
         (**self).clear32(word, bits, site)
+    }
+
+    fn clear64(&self, word: Word64, bits: u64, site: Site) {
+        (**self).clear64(word, bits, site);
     }
 
     #[inline(always)]

@@ -85,7 +85,7 @@ impl Link {
             return;
         }
         let now = self.state();
-        signals::take_stored(self.direction(Role::Consumer), &now);
+        signals::take_traces(self.direction(Role::Consumer), now.traces());
         list.look(now);
     }
 

@@ -134,10 +134,6 @@ impl Memory for Heap {
         self.set32_to(word, value);
     }
 
-    fn swap32(&self, word: Word32, value: u32, _: Site) -> u32 {
-        self.words32[index32(word)].swap(value, Ordering::SeqCst)
-    }
-
     fn exchange32(&self, word: Word32, current: u32, new: u32, _: Site) -> Result<u32, u32> {
         let word = &self.words32[index32(word)];
         word.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
@@ -158,6 +154,10 @@ impl Memory for Heap {
 
     fn clear32(&self, word: Word32, bits: u32, _: Site) -> u32 {
         self.words32[index32(word)].fetch_and(!bits, Ordering::SeqCst)
+    }
+
+    fn clear64(&self, word: Word64, bits: u64, _: Site) {
+        self.words64[index64(word)].fetch_and(!bits, Ordering::SeqCst);
     }
 
     fn area(&self) -> usize {

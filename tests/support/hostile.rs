@@ -396,11 +396,6 @@ impl Memory for Hostile<'_> {
         self.heap().set32_to(word, value);
     }
 
-    fn swap32(&self, word: Word32, value: u32, site: Site) -> u32 {
-        let honest = self.heap().swap32(word, value, site);
-        self.changed(word, site, honest)
-    }
-
     fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32> {
         let target = (self.role, Access::Exchange32(word, site));
         match self.world.answer(target, current.into()) as u32 {
@@ -429,6 +424,10 @@ impl Memory for Hostile<'_> {
     fn clear32(&self, word: Word32, bits: u32, site: Site) -> u32 {
         let honest = self.heap().clear32(word, bits, site);
         self.changed(word, site, honest)
+    }
+
+    fn clear64(&self, word: Word64, bits: u64, site: Site) {
+        self.heap().clear64(word, bits, site);
     }
 
     fn area(&self) -> usize {

@@ -69,7 +69,7 @@ fn peer_killed_between_taking_a_waiter_and_waking_it(rules: Rules) {
     let watched = b.clone();
     let watcher = thread::spawn(move || {
         let word = Role::Consumer.waiter();
-        writer.mem().swap32(word, 0, Site::TakeWaiter);
+        writer.mem().clear32(word, u32::MAX, Site::TakeWaiter);
         watched.hang_up();
     });
     reader.sleep(1);

@@ -132,7 +132,7 @@ fn reader_woken_for_nothing_sleeps_again(rules: Rules) {
     let (mut writer, mut reader) = (producer.writer(), consumer.reader());
     let late = producer.clone();
     let late = thread::spawn(move || {
-        late.swap32(Word32::ConsumerWaiter, 0, Site::TakeWaiter);
+        late.clear32(Word32::ConsumerWaiter, u32::MAX, Site::TakeWaiter);
         late.wake_futex(Word32::ConsumerWaiter);
     });
     let writer = thread::spawn(move || {
