@@ -3,12 +3,15 @@
 //!
 //! [`Stream::pair`] and [`Datagram::pair`] give two connected endpoints. Each direction is
 //! a ring of fixed capacity with one producer and one consumer; the bytes never enter the
-//! kernel. When it is full, writers wait or are told so; when it is empty, readers. Reading
-//! and writing allocate nothing. When the other endpoint is gone, by `drop` or by
-//! `kill -9`, what it wrote can still be read, and whoever waits is woken at once.
+//! kernel. When it is full, writers wait or are told so; when it is empty, readers. As long as
+//! nobody waits for signals of an endpoint, reading and writing allocate nothing. When the other
+//! endpoint is gone, by `drop` or by `kill -9`, what it wrote can still be read, and whoever waits
+//! is woken at once.
 //!
 //! - While both sides are awake, reading and writing make **no system call**, and hold no
 //!   locked instruction and no fence (where `membarrier(2)` is allowed; see [`FenceMode`]).
+//!   While somebody waits for [signals](#signals) of an endpoint, be it a [`Port`], its reads and
+//!   writes take a lock, and may wake whom they concern.
 //! - A side that has nothing to do spins for as long as that pays, then sleeps on a
 //!   futex. A sleeping endpoint wakes for data, space, the end, or its deadline,
 //!   and for nothing else: there are no heartbeats and no periodic checks.

@@ -83,8 +83,9 @@ impl<M: Park> Reader<M> {
         self.look_for_data()
     }
 
-    /// As [`available`](Self::available), but `None` without data, or if anything is special;
-    /// [`available`](Self::available) tells what.
+    /// As [`available`](Self::available), but 0 if nothing is queued, whatever the reason, and
+    /// `None` if an end was seen before or the tail is impossible; [`available`](Self::available)
+    /// tells what.
     #[inline(always)]
     pub fn available_now(&mut self, most: usize) -> Option<u64> {
         let queued = self.ring.queued();

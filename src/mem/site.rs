@@ -72,8 +72,9 @@ pub enum Site {
     /// they see to it that their bits are there. Acquire. An old number does no
     /// harm: the futex compares it.
     CountEvents,
-    /// An endpoint's own thresholds. Relaxed: nobody else reads them, and its threads
-    /// agree under a lock of their own.
+    /// An endpoint's own thresholds. Relaxed: nobody else reads them, and a thread that waits
+    /// sees the change, or whoever changed it sees that somebody waits, by
+    /// [`Fence::ArmThenCheck`] and [`Fence::PublishThenLook`].
     Threshold,
 }
 

@@ -55,11 +55,11 @@ impl Word64 {
 /// The 32-bit words of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Word32 {
-    /// Set of [`flags`], set by either side.
+    /// The closed bit and the count of dispositions, see [`flags`]; either side changes both.
     ConsumerFlags,
     /// Set of [`waiter`] bits; the consumer's futex.
     ConsumerWaiter,
-    /// Set of [`flags`], set by either side.
+    /// The closed bit, see [`flags`], set by either side.
     ProducerFlags,
     /// Set of [`waiter`] bits; the producer's futex.
     ProducerWaiter,
@@ -84,7 +84,7 @@ impl Word32 {
     }
 }
 
-/// Bits of [`Word32::ConsumerFlags`] and [`Word32::ProducerFlags`].
+/// Parts of [`Word32::ConsumerFlags`] and [`Word32::ProducerFlags`].
 pub mod flags {
     /// The endpoint at this end of the direction is closed.
     pub const CLOSED: u32 = 1;

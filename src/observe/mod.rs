@@ -353,7 +353,8 @@ impl<S: Compare> List<S> {
         before - self.observers.len()
     }
 
-    /// Tells every thread that it cannot be told any more.
+    /// Tells every thread that it cannot be told any more. Registrations of ports stay, and are
+    /// told nothing: the next look tries anew to announce them.
     pub(crate) fn fail(&mut self, error: Error) {
         let mut release = false;
         self.observers.retain(|observer| match &observer.sink {
