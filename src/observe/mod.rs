@@ -15,8 +15,8 @@
 mod sleep;
 mod thread;
 
-pub(crate) use sleep::{End, Item, wait_any};
-pub(crate) use thread::{Outcome, Waiter};
+pub(crate) use sleep::{Ended, Item, wait_any};
+pub(crate) use thread::{Outcome, Sleeper};
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -104,13 +104,13 @@ pub(crate) struct Observer {
     pub(crate) wanted: Signals,
     /// Only when some signal goes on, rather than at once.
     pub(crate) edge: bool,
-    pub(crate) sink: Sink,
+    pub(crate) outlet: Outlet,
 }
 
 /// Where an observer is told.
 #[derive(Debug)]
-pub(crate) enum Sink {
-    Thread(Arc<Waiter>),
+pub(crate) enum Outlet {
+    Thread(Arc<Sleeper>),
     Port(Registration),
 }
 
@@ -172,13 +172,13 @@ impl Registration {
 
 impl Observer {
     /// An observer with an identity of its own.
-    pub(crate) fn new(handle: u32, wanted: Signals, edge: bool, sink: Sink) -> Self {
+    pub(crate) fn new(handle: u32, wanted: Signals, edge: bool, outlet: Outlet) -> Self {
         Self {
             id: new_id(),
             handle,
             wanted,
             edge,
-            sink,
+            outlet,
         }
     }
 
@@ -188,9 +188,9 @@ impl Observer {
 
     /// Tells it; says whether a thread has to be woken by the subject's futex.
     fn serve(&self, observed: Signals) -> bool {
-        match &self.sink {
-            Sink::Thread(waiter) => waiter.finish(Outcome::Met(observed)),
-            Sink::Port(registration) => {
+        match &self.outlet {
+            Outlet::Thread(sleeper) => sleeper.finish(Outcome::Met(observed)),
+            Outlet::Port(registration) => {
                 registration.deliver(self.handle, self.wanted, observed);
                 false
             }
@@ -268,9 +268,9 @@ impl<S: Compare> List<S> {
             signals: Signals::empty(),
         };
         for observer in &self.observers {
-            match &observer.sink {
-                Sink::Thread(waiter) if !waiter.polls() => wishes.futex = true,
-                Sink::Thread(_) | Sink::Port(_) => wishes.descriptor = true,
+            match &observer.outlet {
+                Outlet::Thread(sleeper) if !sleeper.polls() => wishes.futex = true,
+                Outlet::Thread(_) | Outlet::Port(_) => wishes.descriptor = true,
             }
             wishes.signals |= if observer.edge {
                 Signals::all()
@@ -343,9 +343,9 @@ impl<S: Compare> List<S> {
             let leaves = which(observer);
             if leaves
                 && why == Withdrawal::Closed
-                && let Sink::Thread(waiter) = &observer.sink
+                && let Outlet::Thread(sleeper) = &observer.outlet
             {
-                release |= waiter.finish(Outcome::Cancelled(now | Signals::HANDLE_CLOSED));
+                release |= sleeper.finish(Outcome::Cancelled(now | Signals::HANDLE_CLOSED));
             }
             !leaves
         });
@@ -357,12 +357,12 @@ impl<S: Compare> List<S> {
     /// told nothing: the next look tries anew to announce them.
     pub(crate) fn fail(&mut self, error: Error) {
         let mut release = false;
-        self.observers.retain(|observer| match &observer.sink {
-            Sink::Thread(waiter) => {
-                release |= waiter.finish(Outcome::Failed(error));
+        self.observers.retain(|observer| match &observer.outlet {
+            Outlet::Thread(sleeper) => {
+                release |= sleeper.finish(Outcome::Failed(error));
                 false
             }
-            Sink::Port(_) => true,
+            Outlet::Port(_) => true,
         });
         self.release |= release;
     }

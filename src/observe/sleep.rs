@@ -15,7 +15,7 @@ use nix::sys::signal::SigSet;
 use nix::sys::time::TimeSpec;
 
 use super::thread::Bell;
-use super::{Observer, Outcome, Sink, Subject, Waiter, Withdrawal};
+use super::{Observer, Outcome, Outlet, Sleeper, Subject, Withdrawal};
 use crate::error::{Error, Result};
 use crate::signals::Signals;
 use crate::sys::deadline::Deadline;
@@ -52,7 +52,7 @@ impl<'a> Item<'a> {
 
 /// How a wait ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum Ended {
     /// A condition held.
     Met,
     /// The deadline passed.
@@ -72,17 +72,17 @@ pub(crate) fn wait_any(
     items: &mut [Item<'_>],
     deadline: Deadline,
     is_current: impl Fn(usize) -> bool,
-) -> Result<End> {
+) -> Result<Ended> {
     if poll_all(items)? {
-        return Ok(End::Met);
+        return Ok(Ended::Met);
     }
     if deadline.has_passed() {
         // Who only looks is not told of a peer that was killed: it asks.
         items.iter().for_each(|i| i.subject.check_peer());
         return Ok(if poll_all(items)? {
-            End::Met
+            Ended::Met
         } else {
-            End::TimedOut
+            Ended::TimedOut
         });
     }
     let mut sleep = Sleep::new(items)?;
@@ -104,7 +104,7 @@ static REFUSED: AtomicBool = AtomicBool::new(false);
 /// A wait that has to sleep.
 struct Sleep<'i, 'a> {
     items: &'i mut [Item<'a>],
-    waiters: Vec<Arc<Waiter>>,
+    sleepers: Vec<Arc<Sleeper>>,
     /// Identities of the observers among those of their subjects, rising.
     enrolled: Vec<u64>,
     /// Present if the thread polls.
@@ -117,7 +117,7 @@ impl<'i, 'a> Sleep<'i, 'a> {
         let refused = items.len() > 1 && REFUSED.load(Ordering::Relaxed);
         let polls = refused || items.len() > futex::MOST;
         let mut sleep = Self {
-            waiters: items.iter().map(|_| Arc::new(Waiter::new())).collect(),
+            sleepers: items.iter().map(|_| Arc::new(Sleeper::new())).collect(),
             enrolled: Vec::with_capacity(items.len()),
             polling: None,
             items,
@@ -132,14 +132,14 @@ impl<'i, 'a> Sleep<'i, 'a> {
     /// follow, which has peers ring from then on.
     fn begin_to_poll(&mut self) -> Result<()> {
         let polling = Polling::new(self.items)?;
-        for waiter in &self.waiters {
-            waiter.set_bell(&polling.bell);
+        for sleeper in &self.sleepers {
+            sleeper.set_bell(&polling.bell);
         }
         self.polling = Some(polling);
         Ok(())
     }
 
-    /// Sleeps until one of the waiters was told something, or until `deadline`.
+    /// Sleeps until one of the sleepers was told something, or until `deadline`.
     fn until_told(&mut self, deadline: Deadline, is_current: &dyn Fn(usize) -> bool) -> Result<()> {
         self.enroll(is_current)?;
         for item in &*self.items {
@@ -183,9 +183,9 @@ impl<'i, 'a> Sleep<'i, 'a> {
     }
 
     fn enroll(&mut self, is_current: &dyn Fn(usize) -> bool) -> Result<()> {
-        for (i, (item, waiter)) in self.items.iter().zip(&self.waiters).enumerate() {
-            let sink = Sink::Thread(Arc::clone(waiter));
-            let observer = Observer::new(item.handle, item.wanted, false, sink);
+        for (i, (item, sleeper)) in self.items.iter().zip(&self.sleepers).enumerate() {
+            let outlet = Outlet::Thread(Arc::clone(sleeper));
+            let observer = Observer::new(item.handle, item.wanted, false, outlet);
             let id = observer.id;
             match item.subject.enroll(observer) {
                 Ok(()) => self.enrolled.push(id),
@@ -202,11 +202,13 @@ impl<'i, 'a> Sleep<'i, 'a> {
 
     fn cancel(&self, i: usize) {
         let signals = self.items[i].subject.signals().unwrap_or_default();
-        self.waiters[i].finish(Outcome::Cancelled(signals | Signals::HANDLE_CLOSED));
+        self.sleepers[i].finish(Outcome::Cancelled(signals | Signals::HANDLE_CLOSED));
     }
 
     fn is_told(&self) -> bool {
-        self.waiters.iter().any(|waiter| waiter.outcome().is_some())
+        self.sleepers
+            .iter()
+            .any(|sleeper| sleeper.outcome().is_some())
     }
 
     /// Leaves the lists of observers, once.
@@ -221,21 +223,21 @@ impl<'i, 'a> Sleep<'i, 'a> {
         }
     }
 
-    fn finish(mut self) -> Result<End> {
+    fn finish(mut self) -> Result<Ended> {
         self.leave();
-        let mut end = End::TimedOut;
-        for (item, waiter) in self.items.iter_mut().zip(&self.waiters) {
-            match waiter.outcome() {
+        let mut end = Ended::TimedOut;
+        for (item, sleeper) in self.items.iter_mut().zip(&self.sleepers) {
+            match sleeper.outcome() {
                 None => item.pending = item.subject.signals()?,
                 Some(Outcome::Met(signals)) => {
                     item.pending = signals;
-                    if end == End::TimedOut {
-                        end = End::Met;
+                    if end == Ended::TimedOut {
+                        end = Ended::Met;
                     }
                 }
                 Some(Outcome::Cancelled(signals)) => {
                     item.pending = signals;
-                    end = End::Cancelled;
+                    end = Ended::Cancelled;
                 }
                 Some(Outcome::Failed(error)) => return Err(error),
             }

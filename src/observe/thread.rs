@@ -20,7 +20,7 @@ pub(crate) enum Outcome {
 
 /// What a thread waits with: told once by each subject that it waits on.
 #[derive(Debug)]
-pub(crate) struct Waiter {
+pub(crate) struct Sleeper {
     thread: ThreadId,
     /// Either whoever ends it finds the bell, or the thread, which put that there later,
     /// finds the outcome: they are under one lock.
@@ -38,8 +38,8 @@ struct State {
 /// A descriptor of a thread that polls, shared by what it waits on.
 pub(crate) type Bell = Arc<EventFd>;
 
-impl Waiter {
-    /// A waiter of the calling thread.
+impl Sleeper {
+    /// A sleeper of the calling thread.
     pub(crate) fn new() -> Self {
         Self {
             thread: current().id(),

@@ -16,7 +16,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::time::ClockId;
 
 use crate::error::{Error, Result};
-use crate::observe::{Inbox, Notice, Observer, Registration, Sink, Subject, Withdrawal};
+use crate::observe::{Inbox, Notice, Observer, Outlet, Registration, Subject, Withdrawal};
 use crate::signals::Signals;
 use crate::sys::deadline::Deadline;
 use crate::sys::eventfd::EventFd;
@@ -145,8 +145,8 @@ impl Mailbox {
             key,
             clock,
         };
-        let sink = Sink::Port(registration);
-        let observer = Observer::new(handle, wanted, edge, sink);
+        let outlet = Outlet::Port(registration);
+        let observer = Observer::new(handle, wanted, edge, outlet);
         let id = observer.id;
         subject.enroll(observer).map(|()| id)
     }
@@ -325,12 +325,12 @@ impl Mailbox {
         subject: &dyn Subject,
         which: impl Fn(&Observer, &Registration) -> bool,
     ) -> bool {
-        let own = |observer: &Observer| match &observer.sink {
-            Sink::Port(registration) => {
+        let own = |observer: &Observer| match &observer.outlet {
+            Outlet::Port(registration) => {
                 let inbox = Arc::as_ptr(&registration.inbox);
                 std::ptr::addr_eq(inbox, self) && which(observer, registration)
             }
-            Sink::Thread(_) => false,
+            Outlet::Thread(_) => false,
         };
         subject.withdraw(&own, Withdrawal::GaveUp) > 0
     }

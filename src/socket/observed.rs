@@ -11,7 +11,7 @@ use crate::endpoint::events::{self, Interest};
 use crate::endpoint::signals::{self, State};
 use crate::error::Result;
 use crate::mem::{Role, Word32, waiter};
-use crate::observe::{Compare, Inbox, List, Observer, Sink, Subject, Withdrawal};
+use crate::observe::{Compare, Inbox, List, Observer, Outlet, Subject, Withdrawal};
 use crate::signals::Signals;
 use crate::sys::hangup;
 
@@ -187,7 +187,7 @@ impl Subject for Link {
         self.check_forked()?;
         self.with_observers(|list| {
             list.check_open()?;
-            if let Sink::Port(registration) = &observer.sink {
+            if let Outlet::Port(registration) = &observer.outlet {
                 // First, so that it is told to forget also what it failed to watch.
                 list.remember(&registration.inbox);
                 self.have_watched(&*registration.inbox)?;
@@ -269,14 +269,14 @@ mod tests {
     use crate::error::Error;
     use crate::layout::Kind;
     use crate::mem::{Memory, Site, Word64, stored};
-    use crate::observe::{Sink, Waiter};
+    use crate::observe::{Outlet, Sleeper};
     use crate::signals::Disposition;
     use crate::socket::{Sending, envelope};
 
-    fn observer(wanted: Signals) -> (Arc<Waiter>, Observer) {
-        let waiter = Arc::new(Waiter::new());
-        let sink = Sink::Thread(Arc::clone(&waiter));
-        (waiter, Observer::new(0, wanted, false, sink))
+    fn observer(wanted: Signals) -> (Arc<Sleeper>, Observer) {
+        let waiter = Arc::new(Sleeper::new());
+        let outlet = Outlet::Thread(Arc::clone(&waiter));
+        (waiter, Observer::new(0, wanted, false, outlet))
     }
 
     /// Both ends, and what is left of the second at the place that it has moved from.

@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::layout::Kind;
-    use crate::observe::{Observer, Sink, Subject};
+    use crate::observe::{Observer, Outlet, Subject};
     use crate::signals::Signals;
     use crate::{Port, Stream, Trigger};
 
@@ -84,9 +84,9 @@ mod tests {
     #[test]
     fn last_hold_on_a_peer_is_given_up_after_the_lock() {
         let [a, b] = crate::Builder::new().links(Kind::Stream).unwrap();
-        let waiter = Arc::new(crate::observe::Waiter::new());
-        let sink = Sink::Thread(Arc::clone(&waiter));
-        a.enroll(Observer::new(0, Signals::PEER_CLOSED, false, sink))
+        let waiter = Arc::new(crate::observe::Sleeper::new());
+        let outlet = Outlet::Thread(Arc::clone(&waiter));
+        a.enroll(Observer::new(0, Signals::PEER_CLOSED, false, outlet))
             .unwrap();
         let dropped: Weak<Link> = Arc::downgrade(&b);
         a.with_observers(|_| look(b));

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::link::Link;
 use crate::error::{Error, Result};
-use crate::observe::{self, End, Item};
+use crate::observe::{self, Ended, Item};
 use crate::signals::Signals;
 use crate::sys::deadline::Deadline;
 
@@ -107,12 +107,12 @@ pub(super) fn wait_one(
     Ok(items[0].pending)
 }
 
-fn met(end: End) -> Result<()> {
+fn met(end: Ended) -> Result<()> {
     match end {
-        End::Met => Ok(()),
-        End::TimedOut => Err(Error::TimedOut),
+        Ended::Met => Ok(()),
+        Ended::TimedOut => Err(Error::TimedOut),
         // Without handles nothing is closed under a wait: the endpoint is borrowed.
-        End::Cancelled => Err(Error::PeerClosed),
+        Ended::Cancelled => Err(Error::PeerClosed),
     }
 }
 

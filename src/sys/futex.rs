@@ -61,7 +61,7 @@ const SIZE_U32: u32 = 2;
 
 /// `struct futex_waitv`
 #[repr(C)]
-struct Waiter {
+struct Waitv {
     val: u64,
     uaddr: u64,
     flags: u32,
@@ -81,9 +81,9 @@ struct Waiter {
 /// # Errors
 /// `ENOSYS` before Linux 5.16; what a sandbox says.
 pub(crate) fn wait_any(words: &[(&AtomicU32, u32)], deadline: Deadline) -> Result<Wake, Errno> {
-    let waiters: Vec<Waiter> = words
+    let waiters: Vec<Waitv> = words
         .iter()
-        .map(|(word, expected)| Waiter {
+        .map(|(word, expected)| Waitv {
             val: u64::from(*expected),
             uaddr: word.as_ptr() as u64,
             flags: SIZE_U32,

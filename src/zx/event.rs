@@ -9,7 +9,7 @@ use super::object::{Content, Object};
 use super::status::{Result, Status};
 use super::types::*;
 use crate::error;
-use crate::observe::{self, Compare, List, Observer, Observers, Sink, Subject, Withdrawal};
+use crate::observe::{self, Compare, List, Observer, Observers, Outlet, Subject, Withdrawal};
 use crate::signals::{Rights, Signals};
 use crate::sys::{fork, futex, koid};
 
@@ -150,7 +150,7 @@ impl Subject for Core {
         self.check_forked()?;
         self.with_observers(|list| {
             list.check_open()?;
-            if let Sink::Port(registration) = &observer.sink {
+            if let Outlet::Port(registration) = &observer.outlet {
                 registration.inbox.watch(self.id, self.this.clone(), None)?;
                 list.remember(&registration.inbox);
             }

@@ -8,7 +8,7 @@ use super::handle;
 use super::object::{Content, Object};
 use super::status::{Result, Status};
 use super::types::*;
-use crate::observe::{self, End, Item, Observer, Subject, Withdrawal};
+use crate::observe::{self, Ended, Item, Observer, Subject, Withdrawal};
 use crate::signals::{Rights, Signals};
 use crate::sys::deadline::Deadline;
 
@@ -58,7 +58,7 @@ pub fn zx_object_wait_one(
         })
     })?;
     let (pending, end) = match looked {
-        Ok(now) => (now, End::Met),
+        Ok(now) => (now, Ended::Met),
         Err(object) => {
             let held = [(handle, object)];
             let mut items = [Item::new(held[0].1.subject()?, handle, wanted)];
@@ -123,7 +123,7 @@ fn wait(
     items: &mut [Item<'_>],
     deadline: zx_time_t,
     held: &[(zx_handle_t, Arc<Object>)],
-) -> Result<End> {
+) -> Result<Ended> {
     let joined = |i: usize| {
         let (handle, object) = &held[i];
         settle(object);
@@ -142,11 +142,11 @@ fn settle(object: &Object) {
     }
 }
 
-fn status(end: End) -> Result {
+fn status(end: Ended) -> Result {
     match end {
-        End::Met => Ok(()),
-        End::TimedOut => Err(Status::TIMED_OUT),
-        End::Cancelled => Err(Status::CANCELED),
+        Ended::Met => Ok(()),
+        Ended::TimedOut => Err(Status::TIMED_OUT),
+        Ended::Cancelled => Err(Status::CANCELED),
     }
 }
 
