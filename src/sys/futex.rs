@@ -1,5 +1,5 @@
-//! The futex: `futex(2)` without the private flag, since the word is shared
-//! between processes and a private wake-up would never reach the other one.
+//! The futex: `futex(2)` without the private flag where the word is shared
+//! between processes, as a private wake-up would never reach the other one.
 
 #![allow(unsafe_code, reason = "raw system calls")]
 
@@ -50,6 +50,34 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake 
         // Woken; EAGAIN: the word has changed; EINTR. Nothing else can happen
         // to a valid address and a valid time.
         _ => Wake::Woken,
+    }
+}
+
+/// Sleeps while `word` holds `expected`, or for no reason less long. For a word of this process, which
+/// only [`wake_all_private`] wakes: the kernel finds it without looking for the memory that it is in.
+pub(crate) fn wait_private(word: &AtomicU32, expected: u32) {
+    // SAFETY: `word` is a valid, aligned u32 for the whole call, and the kernel does not write it.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            expected,
+            ptr::null::<libc::timespec>(),
+        );
+    }
+}
+
+/// Wakes every thread that sleeps in [`wait_private`] on `word`.
+pub(crate) fn wake_all_private(word: &AtomicU32) {
+    // SAFETY: `word` is valid and aligned; the kernel does not write it.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+            i32::MAX,
+        );
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, gettid};
 
-/// `FUTEX_WAIT_BITSET` without the private flag: a wait of this crate. std's own
-/// mutexes and joins set the flag.
+/// `FUTEX_WAIT_BITSET` without the private flag: a wait for an endpoint or event. The locks of
+/// this crate and std's own mutexes and joins set the flag.
 const SHARED_WAIT: u64 = libc::FUTEX_WAIT_BITSET as u64;
 
 /// A thread, of whatever process.

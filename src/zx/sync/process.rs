@@ -33,7 +33,6 @@ use crossbeam_epoch as epoch;
 use super::super::hazard::{self, Hazards, Record};
 use super::{Fence, Mutex, Once, Platform, Raw, Removed, Site, Slot, Word32, Word64};
 use crate::error::Result;
-use crate::sys::deadline::Deadline;
 use crate::sys::{fork, futex, membarrier};
 
 /// The platform of a running process.
@@ -431,11 +430,11 @@ impl Platform for InProcess {
 
     #[cold]
     fn sleep(&self, word: &AtomicU32, expected: u32) {
-        futex::wait(word, expected, Deadline::NEVER);
+        futex::wait_private(word, expected);
     }
 
     #[cold]
     fn wake(&self, word: &AtomicU32) {
-        futex::wake_all(word);
+        futex::wake_all_private(word);
     }
 }
