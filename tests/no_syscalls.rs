@@ -12,8 +12,8 @@ use std::process::{Command, ExitStatus};
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use zocket::zx::{
-    ZX_SOCKET_READABLE, ZX_SOCKET_STREAM, ZX_SOCKET_WRITABLE, ZX_TIME_INFINITE, zx_object_wait_one,
-    zx_socket_create, zx_socket_read, zx_socket_write,
+    Status, ZX_SOCKET_PEER_CLOSED, ZX_SOCKET_READABLE, ZX_SOCKET_STREAM, ZX_SOCKET_WRITABLE,
+    ZX_TIME_INFINITE, zx_object_wait_one, zx_socket_create, zx_socket_read, zx_socket_write,
 };
 use zocket::{Datagram, Error, Signals, Stream, process};
 
@@ -128,6 +128,8 @@ fn signals_that_are_on() {
     let both = Signals::READABLE | Signals::WRITABLE;
     let mut buf = [0; 64];
     let mut right = 0;
+    let past = Some(std::time::Instant::now());
+    let closed = (Signals::PEER_CLOSED, ZX_SOCKET_PEER_CLOSED);
     forbid_system_calls();
     for _ in 0..1000 {
         let _ = a.try_write(b"x");
@@ -137,14 +139,18 @@ fn signals_that_are_on() {
         right += u32::from(b.wait(Signals::USER_0, None) == Ok(both | Signals::USER_0));
         right += u32::from(b.signal(Signals::USER_0, Signals::empty()).is_ok());
         let _ = b.try_read(&mut buf);
+        // Of a peer in this process the kernel knows no more.
+        right += u32::from(b.wait(closed.0, past) == Err(Error::TimedOut));
 
         let mut observed = 0;
         right += u32::from(zx_socket_write(x, 0, b"data") == Ok(4));
         let wait = zx_object_wait_one(y, ZX_SOCKET_READABLE, ZX_TIME_INFINITE, Some(&mut observed));
         right += u32::from(wait.is_ok() && observed == ZX_SOCKET_READABLE | ZX_SOCKET_WRITABLE);
         right += u32::from(zx_socket_read(y, 0, &mut buf) == Ok(4));
+        let look = zx_object_wait_one(y, closed.1, 0, None);
+        right += u32::from(look == Err(Status::TIMED_OUT));
     }
-    leave(if right == 8 * 1000 { 0 } else { 7 });
+    leave(if right == 10 * 1000 { 0 } else { 7 });
 }
 
 /// Must be allowed to call, or the filter shows nothing.

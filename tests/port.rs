@@ -4,15 +4,18 @@ mod support;
 mod support_processes;
 
 use std::collections::BTreeSet;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use support::descriptors::Open;
+use support::descriptors::{Open, Parts, Shared};
 use support_processes::observe::{manner, sleeper};
+use zocket::protocol::{Side, Word64};
 use zocket::{
     Builder, Datagram, Disposition, Error, MIN_CAPACITY, Packet, Port, Signals, Stream, Trigger,
 };
@@ -149,6 +152,47 @@ fn pulses_are_queued_with_the_signals_of_their_moment() {
         };
         assert_eq!(observed, Signals::WRITABLE | Signals::READABLE);
     }
+}
+
+/// Nobody rings then: whoever brings a signal about has the own observers look.
+#[test]
+fn signals_that_an_endpoint_brings_about_itself_are_queued_at_once() {
+    let _alone = alone();
+    let port = Port::new().unwrap();
+    let (mut a, mut b) = pair();
+    a.try_write(&[0; 10]).unwrap();
+    let (own, none) = (Disposition::WriteDisabled, Disposition::Unchanged);
+    let acts: [(Signals, &mut dyn FnMut()); 7] = [
+        (Signals::READ_THRESHOLD, &mut || {
+            b.set_read_threshold(10).unwrap();
+        }),
+        (Signals::WRITE_THRESHOLD, &mut || {
+            b.set_write_threshold(10).unwrap();
+        }),
+        (Signals::USER_0, &mut || {
+            b.signal(NONE, Signals::USER_0).unwrap()
+        }),
+        (Signals::WRITE_DISABLED, &mut || {
+            b.set_disposition(own, none).unwrap();
+        }),
+        (Signals::WRITABLE, &mut || {
+            let enabled = Disposition::WriteEnabled;
+            b.set_disposition(enabled, none).unwrap();
+        }),
+        (Signals::PEER_WRITE_DISABLED, &mut || {
+            b.shutdown(Shutdown::Read).unwrap();
+        }),
+        (Signals::WRITE_DISABLED, &mut || {
+            b.shutdown(Shutdown::Write).unwrap();
+        }),
+    ];
+    for (key, (wanted, act)) in (0..).zip(acts) {
+        port.register(&b, key, wanted, Trigger::Level).unwrap();
+        assert_eq!(keys(&port), [], "{wanted:?} was on before");
+        act();
+        assert_eq!(keys(&port), [key], "{wanted:?}");
+    }
+    assert_eq!(b.try_read(&mut [0; 16]), Ok(10));
 }
 
 #[test]
@@ -384,6 +428,77 @@ fn dropped_port_leaves_nothing() {
     // Nobody is told any more.
     a.signal(NONE, Signals::USER_0).unwrap();
     assert_eq!(a.signals(), Signals::WRITABLE | Signals::USER_0);
+}
+
+/// Bytes and space count as any signal does, also where only other signals are wanted.
+#[test]
+fn edge_is_met_by_bytes_and_by_space_that_nobody_wanted() {
+    let _alone = alone();
+    let port = Port::new().unwrap();
+    let (mut a, mut b) = pair();
+    port.register(&b, 1, Signals::WRITABLE, Trigger::Edge)
+        .unwrap();
+    a.try_write(b"x").unwrap();
+    assert_eq!(keys(&port), [1]);
+    b.signal_peer(NONE, Signals::USER_0).unwrap();
+    let rest = a.info().capacity - 1;
+    a.try_reserve(rest).unwrap().commit(rest);
+    port.register(&a, 2, Signals::USER_0, Trigger::Edge)
+        .unwrap();
+    assert_eq!(b.try_read(&mut [0; 1]), Ok(1));
+    assert_eq!(keys(&port), [2]);
+}
+
+/// Its peer takes it for one in another process, so nobody has looked when it is dropped.
+#[test]
+fn what_came_before_the_end_of_an_endpoint_that_has_moved_is_queued() {
+    let _alone = alone();
+    let port = Port::new().unwrap();
+    let (a, b) = pair();
+    let b = Stream::try_from(OwnedFd::from(b)).unwrap();
+    for (key, wanted) in [(1, Signals::USER_0), (2, Signals::USER_1)] {
+        port.register(&b, key, wanted, Trigger::Level).unwrap();
+    }
+    a.signal_peer(NONE, Signals::USER_0).unwrap();
+    a.signal_peer(Signals::USER_0, NONE).unwrap();
+    drop(b);
+    assert_eq!(keys(&port), [1]);
+}
+
+/// Its own doorbell does not ring then: the peer does not know yet.
+#[test]
+fn violation_of_the_protocol_is_queued_as_the_end_of_the_peer() {
+    let _alone = alone();
+    let port = Port::new().unwrap();
+    let (mut a, b) = pair();
+    let parts = Parts::of(b);
+    let shared = Shared::map(&parts);
+    port.register(&a, 1, Signals::PEER_CLOSED, Trigger::Level)
+        .unwrap();
+    // Relaxed: nobody else is at it.
+    let tail = shared.word64(Side::B, Word64::Tail);
+    tail.store(u64::MAX / 2, Ordering::Relaxed);
+    assert!(matches!(a.try_read(&mut [0; 8]), Err(Error::Protocol(_))));
+    assert_eq!(keys(&port), [1]);
+}
+
+/// What others have of its descriptor is not readable because of what it watched.
+#[test]
+fn descriptor_of_a_dropped_port_is_quiet() {
+    let _alone = alone();
+    let port = Port::new().unwrap();
+    let (a, b) = pair();
+    port.register(&b, 1, Signals::USER_0, Trigger::Level)
+        .unwrap();
+    port.queue(2, [0; 32]).unwrap();
+    let copy = port.as_fd().try_clone_to_owned().unwrap();
+    assert!(is_readable(&copy));
+    drop(port);
+    assert!(!is_readable(&copy));
+    // Its peer's doorbell hangs up.
+    drop(a);
+    assert_eq!(b.signals(), Signals::PEER_CLOSED);
+    assert!(!is_readable(&copy));
 }
 
 #[test]

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use support::descriptors::{Parts, Shared};
 use support_processes::observe::{self, manner, sleeper};
-use zocket::protocol::{Side, Word32, Word64};
+use zocket::protocol::{Side, Word32, Word64, waiter};
 use zocket::{
     Builder, Datagram, Disposition, Error, FenceMode, FencePolicy, MIN_CAPACITY, Packet, Port,
-    Signals, Stream, Trigger, WaitItem, wait_many,
+    Readiness, Signals, Stream, Trigger, WaitItem, wait_many,
 };
 
 use Disposition::{Unchanged, WriteDisabled, WriteEnabled};
@@ -450,6 +450,62 @@ fn wait_that_timed_out_leaves_nothing_behind() {
     assert_eq!(announced(&shared), (0, 0));
 }
 
+/// A peer that rings for a port which wants no more makes a system call for nothing.
+#[test]
+fn manner_of_waiting_that_is_over_is_announced_no_more() {
+    let (a, b) = pair();
+    let parts = Parts::of(b);
+    let shared = Shared::map(&parts);
+    let port = Port::new().unwrap();
+    let none = Signals::empty();
+    thread::scope(|scope| {
+        let a = &a;
+        let waiter = sleeper(scope, || a.wait(Signals::USER_0, None)).until(manner::FUTEX);
+        let level = Trigger::Level;
+        port.register(a, 1, Signals::USER_1, level).unwrap();
+        let before = announced(&shared);
+        let cancelled = port.cancel(a, 1);
+        let after = announced(&shared);
+        a.signal(none, Signals::USER_0).unwrap();
+        assert_eq!(waiter.result(), Ok(Signals::WRITABLE | Signals::USER_0));
+        assert!(cancelled);
+        assert_eq!(before, (waiter::EVENT | waiter::EVENT_BELL, 0));
+        assert_eq!(after, (waiter::EVENT, 0));
+    });
+    assert_eq!(announced(&shared), (0, 0));
+}
+
+/// No number of bytes makes it writable: a reader need not wake it.
+#[test]
+fn waiter_for_space_whose_writing_is_disabled_announces_no_want_of_bytes() {
+    let (mut a, b) = pair();
+    a.try_write(&[0; CAPACITY]).unwrap();
+    a.set_disposition(WriteDisabled, Unchanged).unwrap();
+    let parts = Parts::of(b);
+    let shared = Shared::map(&parts);
+    let wanted = Signals::WRITABLE | Signals::USER_0;
+    thread::scope(|scope| {
+        let a = &a;
+        let waiter = sleeper(scope, move || a.wait(wanted, None)).until(manner::FUTEX);
+        let announced = announced(&shared);
+        a.signal(Signals::empty(), Signals::USER_0).unwrap();
+        assert!(waiter.result().is_ok());
+        assert_eq!(announced, (waiter::EVENT, 0));
+    });
+}
+
+/// The next owner has not waited yet: a peer that rings for it makes a system call for nothing.
+#[test]
+fn endpoint_that_moved_announces_nothing_of_its_last_owner() {
+    let (mut a, b) = pair();
+    let parts = Parts::of(b);
+    let shared = Shared::map(&parts);
+    assert_eq!(a.arm_read(1), Ok(Readiness::Armed));
+    assert_ne!(announced(&shared).0, 0);
+    let _a = Stream::try_from(a.into_fd().unwrap()).unwrap();
+    assert_eq!(announced(&shared), (0, 0));
+}
+
 #[test]
 fn own_signal_wakes_own_waiters_all_of_them() {
     let (a, _b) = pair();
@@ -520,6 +576,26 @@ fn peer_that_broke_the_protocol_shows_as_closed_and_wakes() {
     assert_eq!(write.signal_peer(none, none), Err(Error::PeerClosed));
     assert_eq!(write.set_write_threshold(0), Err(Error::PeerClosed));
     assert!(write.wait(Signals::PEER_CLOSED, None).is_ok());
+}
+
+#[test]
+fn peer_whose_end_the_kernel_has_shown_stays_closed_whatever_it_writes() {
+    let (a, b) = pair();
+    let parts = Parts::of(b);
+    let shared = Shared::map(&parts);
+    // Its end of the doorbell is closed with them, the memory is still in its hands.
+    drop(parts);
+    assert!(a.wait(Signals::PEER_CLOSED, past()).is_ok());
+    for word in [Word32::ConsumerFlags, Word32::ProducerFlags] {
+        for side in [Side::A, Side::B] {
+            // Relaxed: nobody else is at it.
+            shared.word32(side, word).store(0, Ordering::Relaxed);
+        }
+    }
+    assert_eq!(a.signals(), Signals::PEER_CLOSED);
+    let none = Signals::empty();
+    assert_eq!(a.signal_peer(none, none), Err(Error::PeerClosed));
+    assert_eq!(a.set_write_threshold(0), Err(Error::PeerClosed));
 }
 
 thread_local! {
@@ -655,6 +731,30 @@ fn wait_for_many_ends_with_any_of_them() {
             }
             peers[met].signal_peer(Signals::USER_0, none).unwrap();
         }
+    }
+}
+
+/// What was not waited for shows with what was, as it is at the end.
+#[test]
+fn wait_for_many_says_of_the_others_what_is_on_at_its_end() {
+    for count in EDGES.into_iter().filter(|count| *count > 1) {
+        let (mut peers, ends): (Vec<_>, Vec<_>) = (0..count).map(|_| pair()).unzip();
+        let pending = thread::scope(|scope| {
+            let waiter = sleeper(scope, || {
+                let item = |end| WaitItem::new(end, Signals::USER_0);
+                let mut items: Vec<_> = ends.iter().map(item).collect();
+                wait_many(&mut items, None).unwrap();
+                [items[0].pending(), items[1].pending()]
+            })
+            .until(manner_for(count));
+            peers[0].try_write(b"x").unwrap();
+            peers[1]
+                .signal_peer(Signals::empty(), Signals::USER_0)
+                .unwrap();
+            waiter.result()
+        });
+        let others = Signals::READABLE | Signals::WRITABLE;
+        assert_eq!(pending, [others, Signals::WRITABLE | Signals::USER_0]);
     }
 }
 

@@ -1387,3 +1387,16 @@ fn blocked_read_of_one_half_is_ended_by_the_other() {
     assert_eq!(reader.join().unwrap().unwrap(), b"last");
     assert_eq!(b.try_write(b"more"), Err(Error::WriteDisabled));
 }
+
+#[test]
+fn sleeping_half_is_woken_by_the_end_that_the_other_sets() {
+    let (mut a, b) = pair();
+    b.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (mut read, write) = b.into_split();
+    thread::scope(|scope| {
+        let reader = sleeper(scope, || read.read(&mut [0; 8]).unwrap()).until(manner::FUTEX);
+        write.shutdown(Shutdown::Read).unwrap();
+        assert_eq!(reader.result_in_time(), 0);
+    });
+    assert_eq!(a.try_write(b"x"), Err(Error::WriteDisabled));
+}

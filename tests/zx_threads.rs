@@ -9,14 +9,17 @@ mod support_processes;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Barrier, Mutex};
+use std::sync::{Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
+use zocket::SharedSlice;
 use zocket::zx::*;
 
-use support_processes::observe::{self, endpoint_mappings, manner, open_descriptors, sleeper};
+use support_processes::observe::{
+    self, Thread, endpoint_mappings, manner, open_descriptors, sleeper,
+};
 use support_processes::rng::Rng;
 
 /// A handle is counted, and a descriptor open, in the whole process: one test at a time.
@@ -481,6 +484,151 @@ fn space_that_another_thread_takes_at_once_is_not_missed() {
             over.store(true, Ordering::Relaxed);
         });
         close([a, b, same]);
+    });
+}
+
+// Calls under way.
+
+/// Memory of a reader that is held up in the middle of its call.
+struct Slow<F: FnMut()> {
+    bytes: [u8; 4],
+    hold: F,
+}
+
+impl<F: FnMut()> Sink for Slow<F> {
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn copy_from(&mut self, at: usize, src: SharedSlice<'_>) -> Result<(), BadAddress> {
+        (self.hold)();
+        (&mut self.bytes[..]).copy_from(at, src)
+    }
+
+    fn store(&mut self, at: usize, src: &[u8]) -> Result<(), BadAddress> {
+        (&mut self.bytes[..]).store(at, src)
+    }
+}
+
+/// An endpoint that its peer takes for one in another process, and the peer. There is something
+/// to read.
+fn moved_pair() -> (zx_handle_t, zx_handle_t) {
+    let (a, b) = pair();
+    let b = handle_from_fd(handle_to_fd(b).unwrap()).unwrap();
+    zx_socket_write(a, 0, b"data").unwrap();
+    (a, b)
+}
+
+/// Has a thread make `call` while another one is in the middle of a read of `handle`, which goes on
+/// when the first one sleeps, or is back. Returns what the first returns, and `seen` of it at
+/// that moment.
+fn under_a_read<T: Send>(
+    handle: zx_handle_t,
+    call: impl FnOnce() -> T + Send,
+    seen: impl Fn(Thread) -> bool + Sync,
+    afterwards: impl FnOnce(),
+) -> (T, bool) {
+    let (inside, entered) = mpsc::channel();
+    let (introduce, introduced) = mpsc::channel::<Thread>();
+    let is_back = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (is_back, seen) = (&is_back, &seen);
+        let reader = scope.spawn(move || {
+            let mut found = false;
+            let hold = || {
+                inside.send(()).unwrap();
+                let caller = introduced.recv().unwrap();
+                let sleeps = || caller.is_blocked() || caller.is_in(manner::FUTEXES);
+                while !is_back.load(Ordering::Acquire) && !sleeps() {
+                    thread::yield_now();
+                }
+                found = is_back.load(Ordering::Acquire) || seen(caller);
+            };
+            let bytes = [0; 4];
+            let read = zx_socket_read(handle, 0, Slow { bytes, hold });
+            assert_eq!(read, Ok(4));
+            found
+        });
+        entered.recv().unwrap();
+        let (go, gone) = mpsc::channel::<()>();
+        let caller = sleeper(scope, move || {
+            let result = call();
+            is_back.store(true, Ordering::Release);
+            // There to be looked at until the reader is done with it.
+            let _ = gone.recv();
+            result
+        });
+        introduce.send(caller.thread).unwrap();
+        let found = reader.join().unwrap();
+        drop(go);
+        afterwards();
+        (caller.result(), found)
+    })
+}
+
+/// Who reads was let in when nobody waited, and does not say what it turns off.
+#[test]
+fn registration_waits_for_a_read_under_way_and_sees_what_that_turned_off() {
+    alone(|| {
+        let (a, b) = moved_pair();
+        let port = zx_port_create(0).unwrap();
+        let edge = ZX_WAIT_ASYNC_EDGE;
+        let register = || zx_object_wait_async(b, port, 1, ZX_SOCKET_READABLE, edge);
+        let (registered, too_early) = under_a_read(b, register, |_| false, || {});
+        assert_eq!(registered, Ok(()));
+        assert!(!too_early);
+        assert_eq!(zx_port_wait(port, 0).unwrap_err(), Status::TIMED_OUT);
+        // It has been off, so this is a rise, which the peer announces.
+        zx_socket_write(a, 0, b"x").unwrap();
+        assert_eq!(zx_port_wait(port, 0).unwrap().key, 1);
+        close([a, b, port]);
+    });
+}
+
+#[test]
+fn wait_sleeps_when_a_read_under_way_has_ended() {
+    alone(|| {
+        let (a, b) = moved_pair();
+        let event = zx_event_create(0).unwrap();
+        let wait = || wait_many([event, b], ZX_USER_SIGNAL_0);
+        let asleep = |caller: Thread| caller.is_in(manner::FUTEXES);
+        let end = || zx_object_signal_peer(a, 0, ZX_USER_SIGNAL_0).unwrap();
+        let (pending, too_early) = under_a_read(b, wait, asleep, end);
+        assert_eq!(pending, Ok(ZX_SOCKET_WRITABLE | ZX_USER_SIGNAL_0));
+        assert!(!too_early);
+        close([a, b, event]);
+    });
+}
+
+#[test]
+fn close_of_the_last_handle_waits_for_a_read_under_way() {
+    alone(|| {
+        let (a, b) = moved_pair();
+        let (closed, too_early) = under_a_read(b, || zx_handle_close(b), |_| false, || {});
+        assert_eq!(closed, Ok(()));
+        assert!(!too_early);
+        close([a]);
+    });
+}
+
+/// Nobody has looked since: the peer is elsewhere.
+#[test]
+fn registration_that_was_met_before_its_handle_is_closed_is_delivered() {
+    alone(|| {
+        let (a, b) = moved_pair();
+        let same = duplicate(b);
+        let port = zx_port_create(0).unwrap();
+        for (handle, key) in [(same, 1), (b, 2)] {
+            let wanted = ZX_USER_SIGNAL_0;
+            zx_object_wait_async(handle, port, key, wanted, 0).unwrap();
+            zx_object_wait_async(handle, port, 9, ZX_USER_SIGNAL_1, 0).unwrap();
+            zx_object_signal_peer(a, 0, wanted).unwrap();
+            zx_object_signal_peer(a, wanted, 0).unwrap();
+            close([handle]);
+            assert_eq!(zx_port_wait(port, 0).unwrap().key, key);
+            assert_eq!(zx_port_wait(port, 0).unwrap_err(), Status::TIMED_OUT);
+        }
+        close([a, port]);
     });
 }
 

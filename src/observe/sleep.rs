@@ -299,3 +299,86 @@ impl Polling {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::BorrowedFd;
+
+    use super::*;
+    use crate::layout::Kind;
+
+    /// Takes observers, and then lets nobody sleep.
+    #[derive(Debug)]
+    struct Sleepless(AtomicU32);
+
+    impl Subject for Sleepless {
+        fn id(&self) -> u64 {
+            u64::MAX
+        }
+
+        fn signals(&self) -> Result<Signals> {
+            Ok(Signals::empty())
+        }
+
+        fn look(&self) {}
+
+        fn enroll(&self, _: Observer) -> Result<()> {
+            Ok(())
+        }
+
+        fn withdraw(&self, _: &dyn Fn(&Observer) -> bool, _: Withdrawal) -> usize {
+            0
+        }
+
+        fn events(&self) -> &AtomicU32 {
+            &self.0
+        }
+
+        fn count(&self) -> u32 {
+            0
+        }
+
+        fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+            None
+        }
+
+        fn acknowledge(&self) -> bool {
+            false
+        }
+
+        fn prepare_sleep(&self) -> Result<()> {
+            Err(Error::FenceRefused)
+        }
+
+        fn check_peer(&self) {}
+    }
+
+    #[test]
+    fn wait_that_fails_leaves_no_observer() {
+        let [a, _b] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let sleepless = Sleepless(AtomicU32::new(0));
+        let wanted = Signals::READABLE;
+        let mut items = [Item::new(&*a, 0, wanted), Item::new(&sleepless, 0, wanted)];
+        let end = wait_any(&mut items, Deadline::NEVER, |_| true);
+        assert_eq!(end, Err(Error::FenceRefused));
+        assert!(a.observers.lock().is_empty());
+        assert!(a.is_unobserved());
+    }
+
+    /// It would be readable for ever, and the thread never asleep.
+    #[test]
+    fn poller_leaves_a_descriptor_alone_that_has_hung_up() {
+        let [a, b] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let [c, _d] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let mut items = [&a, &c].map(|link| Item::new(&**link, 0, Signals::USER_0));
+        let mut polling = Polling::new(&items).unwrap();
+        drop(b);
+        let past = Deadline::after(std::time::Duration::ZERO);
+        for _ in 0..2 {
+            assert_eq!(polling.poll(&items, past), Ok(Wake::TimedOut));
+            assert_eq!(polling.silent, [true, false]);
+        }
+        assert_eq!(poll_all(&mut items), Ok(false));
+        assert_eq!(items[0].pending, Signals::PEER_CLOSED);
+    }
+}

@@ -419,6 +419,8 @@ fn timeout(deadline: Deadline) -> EpollTimeout {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
     use crate::error::Violation;
     use crate::layout::Kind;
@@ -438,6 +440,117 @@ mod tests {
             }
             drop((a, subject));
             assert!(mailbox.lock_sources().is_empty(), "{violation:?}");
+        }
+    }
+
+    /// Whoever registers while another thread closes the last handle may come just after it.
+    #[test]
+    fn closed_mailbox_takes_no_registration_and_no_notice() {
+        let mailbox = Mailbox::new().unwrap();
+        let [a, _b] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let subject: Arc<dyn Subject> = Arc::clone(&a) as _;
+        let register = |wanted| mailbox.register(&subject, 0, 1, wanted, false, None);
+        register(Signals::USER_1).unwrap();
+        mailbox.close();
+        for wanted in [Signals::USER_0, Signals::WRITABLE] {
+            assert_eq!(register(wanted), Err(Error::PeerClosed));
+        }
+        mailbox.deliver(Notice {
+            source: a.id(),
+            handle: 0,
+            key: 1,
+            wanted: Signals::USER_1,
+            observed: Signals::USER_1,
+            timestamp: 0,
+        });
+        assert!(mailbox.pop().is_none());
+        // No registration holds on to it.
+        assert_eq!(Arc::strong_count(&mailbox), 1);
+    }
+
+    /// Early, it would be asked for again and again, for what is left of a millisecond.
+    #[test]
+    fn timeout_is_never_early() {
+        for micros in 0..2000 {
+            let deadline = Deadline::after(Duration::from_micros(micros));
+            let waits = timeout(deadline).as_millis().expect("it has an end");
+            let left = deadline.remaining().expect("it has an end");
+            assert!(Duration::from_millis(waits.into()) >= left, "{micros} us");
+        }
+        assert_eq!(timeout(Deadline::NEVER), EpollTimeout::NONE);
+    }
+
+    /// Its descriptor rings while it is looked at.
+    #[derive(Debug)]
+    struct Ringing {
+        bell: EventFd,
+        looks: AtomicU32,
+    }
+
+    impl Subject for Ringing {
+        fn id(&self) -> u64 {
+            u64::MAX
+        }
+
+        fn signals(&self) -> Result<Signals> {
+            Ok(Signals::empty())
+        }
+
+        fn look(&self) {
+            // Relaxed: one thread.
+            if self.looks.fetch_add(1, Ordering::Relaxed) == 0 {
+                self.bell.set();
+            }
+        }
+
+        fn enroll(&self, _: Observer) -> Result<()> {
+            Ok(())
+        }
+
+        fn withdraw(&self, _: &dyn Fn(&Observer) -> bool, _: Withdrawal) -> usize {
+            0
+        }
+
+        fn events(&self) -> &AtomicU32 {
+            &self.looks
+        }
+
+        fn count(&self) -> u32 {
+            0
+        }
+
+        fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+            Some(self.bell.as_fd())
+        }
+
+        fn acknowledge(&self) -> bool {
+            self.bell.clear();
+            false
+        }
+
+        fn prepare_sleep(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn check_peer(&self) {}
+    }
+
+    /// What happens after the look is worth another one.
+    #[test]
+    fn ring_that_comes_while_a_subject_is_looked_at_is_not_taken_unseen() {
+        let mailbox = Mailbox::new().unwrap();
+        let subject = Arc::new(Ringing {
+            bell: EventFd::new().unwrap(),
+            looks: AtomicU32::new(0),
+        });
+        let known: Weak<dyn Subject> = Arc::<Ringing>::downgrade(&subject);
+        mailbox
+            .watch(u64::MAX, known, subject.descriptor())
+            .unwrap();
+        subject.bell.set();
+        for looks in 1..=2 {
+            mailbox.attend(EpollTimeout::ZERO).unwrap();
+            assert_eq!(subject.looks.load(Ordering::Relaxed), looks);
         }
     }
 }

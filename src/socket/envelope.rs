@@ -367,3 +367,27 @@ macro_rules! envelope_conversions {
 
 envelope_conversions!(Stream, Kind::Stream);
 envelope_conversions!(Datagram, Kind::Datagram);
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Whoever else has the envelope can take out what was looked at, and leave something else.
+    #[test]
+    fn what_is_taken_out_is_checked_though_it_was_looked_at() {
+        let [_a, b] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let envelope = pack(&b, b.rights()).unwrap();
+        b.set_moved();
+        let looks = Cell::new(0);
+        let passes_once = |_: &Message| match looks.replace(looks.get() + 1) {
+            0 => Ok(()),
+            _ => Err(Error::MissingRights),
+        };
+        let refused = take(envelope, Sender::Stranger, passes_once).unwrap_err();
+        assert_eq!(refused.error(), Error::MissingRights);
+        assert!(refused.into_fd().is_none());
+        assert_eq!(looks.get(), 2);
+    }
+}

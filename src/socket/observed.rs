@@ -406,4 +406,33 @@ mod tests {
         new.look_now();
         assert!(waiter.outcome().is_some());
     }
+
+    /// The watcher would go on watching a descriptor that is somebody else's by then.
+    #[test]
+    fn sleeper_does_not_have_a_place_watched_that_was_left() {
+        let (_a, old, new) = moved();
+        for (link, watched) in [(old, false), (new, true)] {
+            link.prepare_sleep().unwrap();
+            assert_eq!(link.is_watched(), watched);
+        }
+    }
+
+    /// Between the look and the taking there is time for another pulse.
+    #[test]
+    fn only_traces_that_were_seen_are_taken() {
+        let [a, b] = crate::Builder::new().links(Kind::Stream).unwrap();
+        let none = Signals::empty();
+        let pulse = |signal| {
+            a.signal_peer(none, signal).unwrap();
+            a.signal_peer(signal, none).unwrap();
+        };
+        pulse(Signals::USER_0);
+        let seen = b.state();
+        pulse(Signals::USER_1);
+        let incoming = b.direction(Role::Consumer);
+        signals::take_traces(incoming, seen.traces());
+        let word = incoming.load64(Word64::Signals, Site::ObserveSignals);
+        let left = word >> stored::RISEN_SHIFT;
+        assert_eq!(left, u64::from(Signals::USER_1.bits()));
+    }
 }

@@ -271,4 +271,39 @@ mod tests {
         assert_eq!(zx_port_wait(port, 0).unwrap_err(), Status::TIMED_OUT);
         zx_handle_close(port).unwrap();
     }
+
+    /// Nobody is left to cancel it, whatever keeps the object open.
+    #[test]
+    fn wait_whose_handle_is_found_closed_is_cancelled() {
+        let (peer, source) = zx_socket_create(ZX_SOCKET_STREAM).unwrap();
+        let other = zx_handle_duplicate(source, ZX_RIGHT_SAME_RIGHTS).unwrap();
+        let object = handle::object(source, Rights::WAIT).unwrap();
+        zx_handle_close(source).unwrap();
+        let held = [(source, object)];
+        let subject = held[0].1.subject().unwrap();
+        let mut items = [Item::new(subject, source, Signals::READABLE)];
+        // So late that who sleeps until then has failed.
+        let late = crate::sys::deadline::now(ClockId::CLOCK_MONOTONIC) + 10_000_000_000;
+        assert_eq!(wait(&mut items, late, &held), Ok(Ended::Cancelled));
+        let expected = Signals::WRITABLE | Signals::HANDLE_CLOSED;
+        assert_eq!(items[0].pending, expected);
+        zx_handle_close_many(&[peer, other]).unwrap();
+    }
+
+    /// The two run apart only while the system sleeps, which no packet can be made to show here.
+    #[test]
+    fn each_timestamp_has_its_clock() {
+        let edge = ZX_WAIT_ASYNC_EDGE;
+        let (monotonic, boot) = (ZX_WAIT_ASYNC_TIMESTAMP, ZX_WAIT_ASYNC_BOOT_TIMESTAMP);
+        for (options, expected) in [
+            (ZX_WAIT_ASYNC_ONCE, Ok(None)),
+            (monotonic, Ok(Some(ClockId::CLOCK_MONOTONIC))),
+            (boot, Ok(Some(ClockId::CLOCK_BOOTTIME))),
+            (monotonic | boot, Err(Status::INVALID_ARGS)),
+            (edge << 2, Err(Status::INVALID_ARGS)),
+        ] {
+            assert_eq!(clock(options), expected, "{options}");
+            assert_eq!(clock(options | edge), expected, "{options} with an edge");
+        }
+    }
 }

@@ -14,11 +14,15 @@ use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, apply_filter_all_threads,
 };
-use zocket::{Builder, Datagram, Error, FenceMode, FencePolicy, Stream};
+use zocket::zx::{self, Status};
+use zocket::{
+    Builder, Datagram, Error, FenceMode, FencePolicy, Port, Signals, Stream, Trigger, WaitItem,
+    wait_many,
+};
 
 use crate::support_processes::control::{Control, Process, Role};
 use crate::support_processes::endpoint::sleep_and_wake;
-use crate::support_processes::observe::{endpoint_mappings, open_descriptors};
+use crate::support_processes::observe::{endpoint_mappings, manner, open_descriptors, sleeper};
 
 pub(crate) const ROLES: &[Role] = &[
     ("no_descriptors_for_pair", no_descriptors_for_pair),
@@ -35,9 +39,14 @@ pub(crate) const ROLES: &[Role] = &[
     ("no_membarrier_to_attach", no_membarrier_to_attach),
     ("no_membarrier_later", no_membarrier_later),
     ("no_membarrier_for_writer", no_membarrier_for_writer),
+    ("no_membarrier_under_a_wait", no_membarrier_under_a_wait),
     ("no_thread", no_thread),
     ("no_epoll", no_epoll),
     ("no_epoll_entry", no_epoll_entry),
+    ("no_epoll_wait", no_epoll_wait),
+    ("no_descriptors_for_handles", no_descriptors_for_handles),
+    ("no_epoll_entry_for_port", no_epoll_entry_for_port),
+    ("no_handles", no_handles),
 ];
 
 // Forbidding.
@@ -491,6 +500,42 @@ fn blocking_write_without_membarrier_is_refused_rather_than_unsafe() {
     run("no_membarrier_for_writer");
 }
 
+/// Entered while a thread sleeps, which nobody could tell of what the next one wants.
+fn no_membarrier_under_a_wait(_: &Control) {
+    let builder = exactly(FenceMode::Asymmetric);
+    let (mut a, mut b) = builder.stream_pair().expect("a pair");
+    let port = Port::new().expect("descriptors are left");
+    std::thread::scope(|scope| {
+        let b = &b;
+        let first = sleeper(scope, || b.wait(Signals::USER_0, None)).until(manner::FUTEX);
+        refuse_call(libc::SYS_membarrier, libc::EPERM);
+        let refused = b.wait(Signals::READABLE, None);
+        // Comes too late for who was told before.
+        b.signal(Signals::empty(), Signals::USER_0)
+            .expect("it is ours");
+        assert_eq!(first.result(), Err(Error::FenceRefused));
+        assert_eq!(refused, Err(Error::FenceRefused));
+    });
+    b.signal(Signals::USER_0, Signals::empty())
+        .expect("it is ours");
+    for trigger in [Trigger::Level, Trigger::Edge] {
+        let refused = port.register(&b, 1, Signals::READABLE, trigger);
+        assert_eq!(refused, Err(Error::FenceRefused));
+    }
+    // No registration was left behind.
+    is_connected(&mut a, &mut b);
+    let past = Some(std::time::Instant::now());
+    assert_eq!(port.wait(past), Err(Error::TimedOut));
+    assert!(!port.cancel(&b, 1));
+    // What is so already needs no fence.
+    assert_eq!(b.wait(Signals::WRITABLE, None), Ok(Signals::WRITABLE));
+}
+
+#[test]
+fn sleeper_is_told_when_the_fence_is_refused_to_the_next() {
+    run("no_membarrier_under_a_wait");
+}
+
 // Threads and the watcher.
 
 /// A wait that cannot be watched over fails; all else goes on.
@@ -553,4 +598,156 @@ fn no_epoll_entry(_: &Control) {
 #[test]
 fn sleep_that_cannot_be_watched_is_an_error_and_loses_nothing() {
     run("no_epoll_entry");
+}
+
+/// The watcher, asleep when it is forbidden, notices with the next hang-up.
+fn no_epoll_wait(_: &Control) {
+    let (mut a, mut b) = Stream::pair().expect("a pair");
+    let (mut watched, its_peer) = Stream::pair().expect("a pair");
+    let soon = || Some(std::time::Instant::now() + std::time::Duration::from_micros(50));
+    assert_eq!(watched.wait_readable(1, soon()), Err(Error::TimedOut));
+    let calls = [libc::SYS_epoll_wait, libc::SYS_epoll_pwait];
+    refuse(&calls.map(|call| (call, None)), libc::EPERM);
+    drop(its_peer);
+    let refused = os("epoll_wait", libc::EPERM);
+    loop {
+        match a.wait_readable(1, soon()) {
+            Err(Error::TimedOut) => {}
+            result => break assert_eq!(result, Err(refused)),
+        }
+    }
+    // Nobody may sleep any more, in whatever way; all else goes on.
+    assert_eq!(a.wait(Signals::USER_0, soon()), Err(refused));
+    let mut items = [&a, &b].map(|end| WaitItem::new(end, Signals::USER_0));
+    assert_eq!(wait_many(&mut items, soon()), Err(refused));
+    is_connected(&mut a, &mut b);
+    assert_eq!(a.wait(Signals::WRITABLE, None), Ok(Signals::WRITABLE));
+    assert_eq!(watched.try_read(&mut [0]), Ok(0));
+}
+
+#[test]
+fn sleep_whose_watcher_may_wait_no_more_is_an_error_and_loses_nothing() {
+    run("no_epoll_wait");
+}
+
+// Handles.
+
+fn socket() -> zx::Result<(zx::zx_handle_t, zx::zx_handle_t)> {
+    zx::zx_socket_create(zx::ZX_SOCKET_STREAM)
+}
+
+/// The pair behind these handles works, as far as that can be seen without a sleep.
+fn handles_are_connected(a: zx::zx_handle_t, b: zx::zx_handle_t) {
+    for (from, to) in [(a, b), (b, a)] {
+        assert_eq!(zx::zx_socket_write(from, 0, b"data"), Ok(4));
+        assert_eq!(zx::zx_socket_read(to, 0, &mut [0; 8]), Ok(4));
+    }
+}
+
+fn no_descriptors_for_handles(_: &Control) {
+    let (a, b) = socket().expect("a pair");
+    let port = zx::zx_port_create(0).expect("a port");
+    let mut table = Table::fill();
+    let handles = zx::handle_count();
+    let none_left = Status::NO_RESOURCES;
+    for room in 0..2 {
+        let open = table.open();
+        assert_eq!(socket(), Err(none_left));
+        assert_eq!(zx::zx_port_create(0), Err(none_left));
+        assert_eq!(zx::handle_to_fd(b).unwrap_err(), none_left);
+        // The first sleep would start the watcher.
+        let forever = zx::ZX_TIME_INFINITE;
+        let slept = zx::zx_object_wait_one(b, zx::ZX_SOCKET_READABLE, forever, None);
+        assert_eq!(slept, Err(none_left));
+        if room == 0 {
+            assert_eq!(zx::port_descriptor(port).unwrap_err(), none_left);
+        }
+        assert_eq!((table.open(), zx::handle_count()), (open, handles));
+        handles_are_connected(a, b);
+        table.free(1);
+    }
+    table.free(8);
+    let b = zx::handle_from_fd(zx::handle_to_fd(b).expect("there is room")).expect("it is inside");
+    handles_are_connected(a, b);
+}
+
+#[test]
+fn handle_calls_without_descriptors_left_are_no_resources_and_spare_the_handle() {
+    run("no_descriptors_for_handles");
+}
+
+fn no_epoll_entry_for_port(_: &Control) {
+    let (a, b) = socket().expect("a pair");
+    let port = zx::zx_port_create(0).expect("a port");
+    let add = command_is(libc::EPOLL_CTL_ADD);
+    refuse(&[(libc::SYS_epoll_ctl, add)], libc::ENOSPC);
+    let wanted = zx::ZX_SOCKET_READABLE;
+    let registered = zx::zx_object_wait_async(b, port, 1, wanted, 0);
+    assert_eq!(registered, Err(Status::NO_MEMORY));
+    // Nothing was registered.
+    assert_eq!(zx::zx_port_cancel(port, b, 1), Err(Status::NOT_FOUND));
+    handles_are_connected(a, b);
+    assert_eq!(zx::zx_port_wait(port, 0).unwrap_err(), Status::TIMED_OUT);
+    // An event has no descriptor to watch.
+    let event = zx::zx_event_create(0).expect("an event");
+    zx::zx_object_wait_async(event, port, 2, zx::ZX_EVENT_SIGNALED, 0).expect("never refused");
+}
+
+#[test]
+fn registration_that_cannot_be_watched_is_no_memory_and_leaves_nothing() {
+    run("no_epoll_entry_for_port");
+}
+
+fn count_of(handle: zx::zx_handle_t) -> u32 {
+    let mut record = [0; size_of::<zx::zx_info_handle_count_t>()];
+    let topic = zx::ZX_INFO_HANDLE_COUNT;
+    zx::zx_object_get_info(handle, topic, &mut record[..], None, None).expect("it may be asked");
+    u32::from_ne_bytes(record)
+}
+
+fn no_handles(_: &Control) {
+    let (peer, packed) = Stream::pair().expect("a pair");
+    let packed = OwnedFd::from(packed);
+    let event = zx::zx_event_create(0).expect("the first handle");
+    let duplicate = || zx::zx_handle_duplicate(event, zx::ZX_RIGHT_SAME_RIGHTS);
+    let mut copies = Vec::new();
+    let full = loop {
+        match duplicate() {
+            Ok(copy) => copies.push(copy),
+            Err(status) => break status,
+        }
+    };
+    let no_memory = Status::NO_MEMORY;
+    assert_eq!(full, no_memory);
+    leaves_nothing(|| {
+        assert_eq!(zx::zx_event_create(0), Err(no_memory));
+        assert_eq!(zx::zx_port_create(0), Err(no_memory));
+        // With room for none of two, and for one.
+        for _ in 0..2 {
+            let handles = zx::handle_count();
+            assert_eq!(socket(), Err(no_memory));
+            assert_eq!(zx::handle_count(), handles);
+            zx::zx_handle_close(copies.pop().expect("many")).expect("it is open");
+        }
+    });
+    copies.extend([(); 2].map(|()| duplicate().expect("two were closed")));
+    // What is taken out of a descriptor and cannot be given a handle is closed.
+    let refused = zx::handle_from_fd(packed).unwrap_err();
+    assert_eq!(refused.status(), no_memory);
+    assert!(refused.into_fd().is_none());
+    assert_eq!(peer.signals(), Signals::PEER_CLOSED);
+    // None that could not be made is counted.
+    assert_eq!(count_of(event) as usize, copies.len() + 1);
+    // In the place of one that is closed there is room.
+    let last = copies.pop().expect("many");
+    let last = zx::zx_handle_replace(last, zx::ZX_RIGHT_SAME_RIGHTS).expect("it has a place");
+    zx::zx_handle_close_many(&copies).expect("all are open");
+    zx::zx_handle_close_many(&[event, last]).expect("they are open");
+    let (a, b) = socket().expect("there is room");
+    handles_are_connected(a, b);
+}
+
+#[test]
+fn calls_without_handles_left_are_no_memory_and_count_nothing() {
+    run("no_handles");
 }

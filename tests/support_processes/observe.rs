@@ -44,6 +44,11 @@ impl Thread {
         number.and_then(|n| n.parse().ok()).unwrap_or(-1)
     }
 
+    /// Whether it sleeps in this manner.
+    pub(crate) fn is_in(self, manner: &[i64]) -> bool {
+        manner.contains(&self.call())
+    }
+
     /// How often it has gone to sleep.
     pub(crate) fn sleeps(self) -> u64 {
         let status = self.file("status");
@@ -179,7 +184,7 @@ pub(crate) fn until_in(thread: Thread, manner: &[i64]) {
     if manner == manner::FUTEX {
         return until_blocked(thread);
     }
-    while !manner.contains(&thread.call()) {
+    while !thread.is_in(manner) {
         thread::yield_now();
     }
 }

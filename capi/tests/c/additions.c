@@ -176,6 +176,7 @@ static void port_as_descriptor(void) {
     int none = -7;
     zx_handle_t write_only = with_rights(port, ZX_RIGHT_WRITE);
     STATUS(zocket_port_fd(port, NULL), ZX_ERR_INVALID_ARGS);
+    STATUS(zocket_port_fd(0, NULL), ZX_ERR_INVALID_ARGS);
     STATUS(zocket_port_fd(0, &none), ZX_ERR_BAD_HANDLE);
     STATUS(zocket_port_fd(pair.x, &none), ZX_ERR_WRONG_TYPE);
     STATUS(zocket_port_fd(write_only, &none), ZX_ERR_ACCESS_DENIED);

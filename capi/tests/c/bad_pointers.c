@@ -132,6 +132,7 @@ static void handles(void) {
     ROW("create");
     STATUS(zx_socket_create(0, nowhere, &x), ZX_ERR_INVALID_ARGS);
     STATUS(zx_socket_create(0, &x, nowhere), ZX_ERR_INVALID_ARGS);
+    STATUS(zx_handle_close(x), ZX_ERR_BAD_HANDLE);
     STATUS(zx_event_create(0, nowhere), ZX_ERR_INVALID_ARGS);
     STATUS(zx_port_create(0, nowhere), ZX_ERR_INVALID_ARGS);
     ROW("duplicate leaves nothing behind");

@@ -130,6 +130,13 @@ static void close_very_many(void) {
     OK(zx_handle_close_many(handles, MANY));
     for (int i = 0; i < MANY; i++)
         STATUS(zx_handle_check_valid(handles[i]), ZX_ERR_NOT_FOUND);
+    ROW("close_many: an invalid one long before the end");
+    handles[0] = closed_handle();
+    for (int i = 1; i < MANY; i++)
+        handles[i] = make_event();
+    STATUS(zx_handle_close_many(handles, MANY), ZX_ERR_BAD_HANDLE);
+    for (int i = 0; i < MANY; i++)
+        STATUS(zx_handle_check_valid(handles[i]), ZX_ERR_NOT_FOUND);
     ROW("close_many: one twice, far apart");
     for (int i = 0; i < MANY; i++)
         handles[i] = make_event();
