@@ -172,8 +172,8 @@ impl Subject for Core {
     }
 
     fn count(&self) -> u32 {
-        // Relaxed, as where it is raised.
-        self.events.load(Ordering::Relaxed)
+        // ORDERING(waiters-taken): Acquire; pairs with the Release in `with_observers`.
+        self.events.load(Ordering::Acquire)
     }
 
     /// Nobody outside of this process can signal an event.
