@@ -538,7 +538,7 @@ fn under_a_read<T: Send>(
             let hold = || {
                 inside.send(()).unwrap();
                 let caller = introduced.recv().unwrap();
-                let sleeps = || caller.is_blocked() || caller.is_in(manner::FUTEXES);
+                let sleeps = || caller.is_in(manner::FUTEX) || caller.is_in(manner::FUTEXES);
                 while !is_back.load(Ordering::Acquire) && !sleeps() {
                     thread::yield_now();
                 }
