@@ -100,6 +100,7 @@ mod layout;
 mod mem;
 mod observe;
 mod port;
+mod rights;
 mod ring;
 mod signals;
 mod socket;

@@ -18,7 +18,7 @@ use super::link::Link;
 use super::{Datagram, Stream};
 use crate::error::{Error, Result};
 use crate::layout::{FenceMode, Kind, Side, VERSION};
-use crate::signals::Rights;
+use crate::rights::Rights;
 use crate::sys::doorbell::{self, Doorbell};
 use crate::sys::region::{Region, Sender};
 use crate::sys::{fdpass, fork, membarrier};

@@ -10,7 +10,8 @@ use super::status::{Result, Status};
 use super::types::*;
 use crate::error;
 use crate::observe::{self, Compare, List, Observer, Observers, Outlet, Subject, Withdrawal};
-use crate::signals::{Rights, Signals};
+use crate::rights::Rights;
+use crate::signals::Signals;
 use crate::sys::{fork, futex, koid};
 
 /// An object of type `ZX_OBJ_TYPE_EVENT`.

@@ -8,7 +8,7 @@ use super::sync::reclaim_soon;
 use super::table::{self, Entry, Table};
 use super::types::*;
 use crate::observe::{Subject, Withdrawal};
-use crate::signals::Rights;
+use crate::rights::Rights;
 
 /// What a handle stands for.
 #[derive(Debug)]

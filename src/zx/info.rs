@@ -8,7 +8,7 @@ use super::socket::Socket;
 use super::status::{Result, Status};
 use super::types::*;
 use crate::layout::Kind;
-use crate::signals::Rights;
+use crate::rights::Rights;
 
 /// Tells about an object: `ZX_INFO_HANDLE_BASIC`, `ZX_INFO_HANDLE_COUNT`,
 /// `ZX_INFO_SOCKET`, or with `ZX_INFO_HANDLE_VALID` only whether there is one.

@@ -9,7 +9,7 @@ use super::status::{Result, Status};
 use super::types::*;
 use crate::error::Error;
 use crate::port::{self, Mailbox};
-use crate::signals::Rights;
+use crate::rights::Rights;
 use crate::sys::deadline::Deadline;
 use crate::sys::koid;
 

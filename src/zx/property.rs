@@ -5,7 +5,7 @@ use super::memory::{Sink, Source};
 use super::status::{Result, Status};
 use super::types::*;
 use crate::mem::Role;
-use crate::signals::Rights;
+use crate::rights::Rights;
 
 /// Bytes of a threshold.
 const SIZE: usize = size_of::<usize>();

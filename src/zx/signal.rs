@@ -4,7 +4,8 @@ use super::handle;
 use super::object::Content;
 use super::status::{Result, Status};
 use super::types::*;
-use crate::signals::{Rights, Signals};
+use crate::rights::Rights;
+use crate::signals::Signals;
 
 /// Clears and then sets signals of the object itself: user signals, and of an event
 /// `ZX_EVENT_SIGNALED`.

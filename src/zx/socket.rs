@@ -12,8 +12,9 @@ use super::types::*;
 use crate::endpoint::Grant;
 use crate::error::Error;
 use crate::layout::Kind;
+use crate::rights::Rights;
 use crate::ring::record::Prefix;
-use crate::signals::{Disposition, Rights};
+use crate::signals::Disposition;
 use crate::socket::{Builder, Lane, Link, Receiving, Sending};
 
 /// An endpoint that is shared by threads.

@@ -8,7 +8,7 @@ use super::socket;
 use super::status::{Result, Status};
 use super::sync::reclaim_soon;
 use super::types::*;
-use crate::signals::Rights;
+use crate::rights::Rights;
 use crate::socket::envelope;
 use crate::sys::doorbell::Doorbell;
 

@@ -8,7 +8,8 @@
 
 use std::mem::offset_of;
 
-use crate::signals::{Rights, Signals};
+use crate::rights::Rights;
+use crate::signals::Signals;
 
 /// A number that stands, in this process, for an object and rights to it. 0 is never one.
 pub type zx_handle_t = u32;

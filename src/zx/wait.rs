@@ -9,7 +9,8 @@ use super::object::{Content, Object};
 use super::status::{Result, Status};
 use super::types::*;
 use crate::observe::{self, Ended, Item, Observer, Subject, Withdrawal};
-use crate::signals::{Rights, Signals};
+use crate::rights::Rights;
+use crate::signals::Signals;
 use crate::sys::deadline::Deadline;
 
 /// Waits until any of `signals` of an object is on, or was on for a moment.
