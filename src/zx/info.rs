@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use super::handle::{self, Handle};
 use super::memory::Sink;
-use super::socket::Socket;
+use super::socket::{self, Socket};
 use super::status::{Result, Status};
 use super::types::*;
 use crate::layout::Kind;
@@ -84,11 +84,7 @@ fn record(handle: zx_handle_t, topic: u32) -> Result<Option<Record>> {
             handle.check(Rights::INSPECT)?;
             Ok(Some(count(handle)))
         },
-        ZX_INFO_SOCKET => |handle| {
-            let socket = handle.object.socket()?;
-            handle.check(Rights::INSPECT)?;
-            self::socket(socket).map(Some)
-        },
+        ZX_INFO_SOCKET => |handle| self::socket(socket::socket(handle, Rights::INSPECT)?).map(Some),
         _ => return Err(Status::NOT_SUPPORTED),
     };
     handle::with(handle, |handle| make(handle))

@@ -344,7 +344,7 @@ fn copy_out(
 
 /// The socket that a handle stands for, if it has the right.
 #[inline(always)]
-fn socket(handle: &Handle, needed: Rights) -> Result<&Socket> {
+pub(super) fn socket(handle: &Handle, needed: Rights) -> Result<&Socket> {
     let socket = handle.object.socket()?;
     handle.check(needed)?;
     Ok(socket)

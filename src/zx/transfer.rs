@@ -38,8 +38,7 @@ use crate::sys::doorbell::Doorbell;
 /// ```
 pub fn handle_to_fd(handle: zx_handle_t) -> Result<OwnedFd> {
     let (object, rights) = handle::with(handle, |handle| {
-        handle.object.socket()?;
-        handle.check(Rights::TRANSFER)?;
+        socket::socket(handle, Rights::TRANSFER)?;
         Ok((handle.object.clone(), handle.rights))
     })?;
     let endpoint = object.socket()?;
