@@ -194,10 +194,7 @@ impl Subject for Link {
             }
             // From here on nobody turns anything off without our noticing.
             self.set_observed(true);
-            if list.is_empty() {
-                // What went on before nobody waits for.
-                list.note(self.state());
-            }
+            // What went on before, nobody who comes now waits for.
             self.look_once(list);
             let id = observer.id;
             list.add(observer);
