@@ -136,6 +136,14 @@ impl<'a> SharedSliceMut<'a> {
         n
     }
 
+    /// Sets every byte to `value`.
+    #[inline]
+    pub fn fill(&mut self, value: u8) {
+        // SAFETY: `new` was promised `len` writable bytes. The peer may touch them
+        // meanwhile; see "Racing copies" in `mapped.rs`.
+        unsafe { self.start.as_ptr().write_bytes(value, self.len) };
+    }
+
     /// Address of the first byte, for a system call.
     #[inline]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {

@@ -1,0 +1,62 @@
+//! All that is compared.
+
+mod bare_ring;
+mod futex;
+mod kernel;
+mod lines;
+mod memory;
+mod zocket;
+
+use anyhow::{Context, Result};
+
+use crate::channel::{Name, Parcel, Transport};
+use crate::contestant::{self, Contestant};
+use crate::worker;
+
+/// A contestant that can be made.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) name: Name,
+    /// With so many connections.
+    pub(crate) start: fn(usize) -> Result<Box<dyn Contestant>>,
+    /// What its worker does, if that is a process.
+    serve: fn(usize, Parcel) -> Result<()>,
+}
+
+impl Entry {
+    const fn processes<T: Transport>() -> Self {
+        Self {
+            name: T::NAME,
+            start: contestant::processes::<T>,
+            serve: worker::serve::<T>,
+        }
+    }
+}
+
+/// Everything, in the order of the tables.
+pub(crate) const ALL: &[Entry] = &[
+    Entry::processes::<lines::CacheLine>(),
+    Entry::processes::<futex::Futex>(),
+    Entry::processes::<bare_ring::BareRing>(),
+    Entry::processes::<zocket::SpinningStream>(),
+    Entry::processes::<zocket::BlockingStream>(),
+    Entry::processes::<zocket::InPlaceStream>(),
+    Entry::processes::<zocket::VectoredStream>(),
+    Entry::processes::<zocket::SpinningDatagram>(),
+    Entry::processes::<zocket::BlockingDatagram>(),
+    Entry::processes::<zocket::InPlaceDatagram>(),
+    Entry::processes::<kernel::Pipe>(),
+    Entry::processes::<kernel::UnixStream>(),
+    Entry::processes::<kernel::UnixSeqpacket>(),
+];
+
+/// The contestant of this key.
+pub(crate) fn find(key: &str) -> Result<&'static Entry> {
+    let entry = ALL.iter().find(|entry| entry.name.key == key);
+    entry.with_context(|| format!("there is no contestant {key}"))
+}
+
+/// What the worker process for `key` does.
+pub(crate) fn serve(key: &str, connections: usize, parcel: Parcel) -> Result<()> {
+    (find(key)?.serve)(connections, parcel)
+}
