@@ -6,6 +6,7 @@ mod channel;
 mod contestant;
 mod jobs;
 mod machine;
+mod results;
 mod task;
 mod transports;
 mod worker;
