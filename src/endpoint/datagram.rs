@@ -31,6 +31,22 @@ impl<M: Park> Writer<M> {
         Ok(())
     }
 
+    /// The send that costs little: with a short prefix, to one place. Or says that nothing was
+    /// queued; [`send`](Self::send) does it then, or tells why not.
+    #[inline(always)]
+    pub fn send_at_once(&mut self, buf: &[u8]) -> bool {
+        let Some(prefix) = Prefix::short(buf.len()) else {
+            return false;
+        };
+        let Some(grant) = self.begin_all(buf.len(), prefix.len() + buf.len()) else {
+            return false;
+        };
+        grant.ring().copy_in_one_piece(0, &prefix);
+        grant.ring().copy_in_one_piece(prefix.len(), buf);
+        grant.commit_record(prefix.len(), buf.len());
+        true
+    }
+
     /// Queues `bufs`, one after the other, as one datagram, or nothing.
     ///
     /// # Errors
@@ -102,6 +118,27 @@ impl<M: Park> Reader<M> {
             self.consume_datagram(record);
         }
         Ok(len)
+    }
+
+    /// The receipt that costs little: of a datagram with a short prefix that fits, from one place.
+    /// `None`, and it stays, if it is another one; [`recv`](Self::recv) does it then, or
+    /// tells why not.
+    #[inline(always)]
+    pub fn recv_at_once(&mut self, buf: &mut [u8]) -> Option<usize> {
+        if self.available_now(1)? == 0 {
+            return None;
+        }
+        let record = self.ring.short_record()?;
+        let len = record.payload;
+        // By itself, as a buffer's length is often a constant, and its copy then one of registers.
+        if len == buf.len() {
+            self.ring.copy_out_one_piece(record.prefix, buf);
+        } else {
+            self.ring
+                .copy_out_one_piece(record.prefix, buf.get_mut(..len)?);
+        }
+        self.consume_datagram(record);
+        Some(len)
     }
 
     /// Copies the first datagram to `buf`, as far as it fits, and leaves it queued.

@@ -98,6 +98,18 @@ impl<M: Park> Reader<M> {
         }
     }
 
+    /// Having found nothing queued by [`available_now`](Self::available_now): whether that
+    /// is all there is to say, as nothing has ended or gone wrong.
+    #[inline(always)]
+    pub fn is_idle(&self) -> bool {
+        let mem = self.ring.mem();
+        self.ring.is_known_empty()
+            && self.end.is_none()
+            // ORDERING: as in `end`, which finds out the rest.
+            && mem.load32(Word32::ProducerFlags, Site::ObserveClosed) & flags::CLOSED == 0
+            && mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled) & flags::WRITE_DISABLED == 0
+    }
+
     /// The slow half of `available`: the cached tail says that there is too little.
     #[inline]
     fn look_for_data(&mut self) -> Result<u64> {

@@ -22,6 +22,18 @@ impl<M: Park> Writer<M> {
         Ok(len)
     }
 
+    /// The write that costs little: all of `buf`, which is not empty, to one place. Or says
+    /// that nothing was written; [`write`](Self::write) does it then, or tells why not.
+    #[inline(always)]
+    pub fn write_at_once(&mut self, buf: &[u8]) -> bool {
+        let Some(grant) = self.begin_all(buf.len(), buf.len()) else {
+            return false;
+        };
+        grant.ring().copy_in_one_piece(0, buf);
+        grant.commit(buf.len());
+        true
+    }
+
     /// Writes as much of `bufs`, one after the other, as there is space for.
     ///
     /// # Errors
@@ -56,6 +68,29 @@ impl<M: Park> Reader<M> {
         let len = self.peek(buf)?;
         self.consume(len);
         Ok(len)
+    }
+
+    /// The read that costs little: what is there, from one place. `None`, and nothing was
+    /// consumed, if it is another one; [`read`](Self::read) does it then, or tells why not.
+    #[inline(always)]
+    pub fn read_at_once(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let queued = self.available_now(buf.len())?;
+        // By itself, as a buffer's length is often a constant, and its copy then one of registers.
+        if queued >= buf.len() as u64 {
+            return self.read_in_one_piece(buf);
+        }
+        self.read_in_one_piece(&mut buf[..queued as usize])
+    }
+
+    #[inline(always)]
+    fn read_in_one_piece(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let len = buf.len();
+        if len == 0 || len > self.ring.in_one_piece() {
+            return None;
+        }
+        self.ring.copy_out_one_piece(0, buf);
+        self.consume(len);
+        Some(len)
     }
 
     /// Reads like [`read`](Self::read), but leaves the bytes queued.

@@ -65,15 +65,20 @@ impl<M: Park> Writer<M> {
         }
     }
 
-    /// Begins a write of `len` payload bytes, one at least, if nothing is known to be in its
-    /// way; if something is, [`begin`](Self::begin) tells.
+    /// Begins a write of `len` payload bytes, one at least, to one place, where `ring` bytes
+    /// fit, if nothing is known to be in its way; if something is, [`begin`](Self::begin) tells.
     #[inline(always)]
-    pub fn begin_all(&mut self, len: usize) -> Option<Grant<'_, M>> {
-        if len == 0 || len as u64 > self.ring.free() {
+    pub fn begin_all(&mut self, len: usize, ring: usize) -> Option<Grant<'_, M>> {
+        if len == 0 || len as u64 > self.ring.free() || ring > self.ring.in_one_piece() {
             return None;
         }
-        let (grant, refused) = self.mark(len);
-        (refused == 0).then_some(grant)
+        match self.mark(len) {
+            (grant, 0) => Some(grant),
+            (grant, flags) => {
+                grant.refuse(flags);
+                None
+            }
+        }
     }
 
     /// Marks that a write is under way, and says which flags refuse it.
@@ -324,6 +329,7 @@ impl<M: Park> Grant<'_, M> {
 
     /// Gives the write up because of `flags`.
     #[cold]
+    #[inline(never)]
     fn refuse(self, flags: u32) -> Error {
         drop(self);
         refusal(flags)

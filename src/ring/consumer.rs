@@ -72,6 +72,12 @@ impl<M: Memory> Consumer<M> {
         self.tail.wrapping_sub(self.head)
     }
 
+    /// Whether the last look found nothing queued, and nothing wrong either.
+    #[inline(always)]
+    pub fn is_known_empty(&self) -> bool {
+        self.tail == self.head && self.broken.is_none()
+    }
+
     /// Looks at the tail again and returns the queued payload bytes.
     ///
     /// # Errors
@@ -129,6 +135,20 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
+    /// The first record, if it has a short prefix and is [in one piece](Self::in_one_piece).
+    /// Something must be queued. [`record`](Self::record) reads any other, and tells what is wrong.
+    #[inline(always)]
+    pub fn short_record(&self) -> Option<Record> {
+        let mut first = [0];
+        self.copy_out_one_piece(0, &mut first);
+        match record::parse_first(first[0], self.queued()) {
+            Ok(First::Short(payload)) if payload < self.in_one_piece() => {
+                Some(Record { prefix: 1, payload })
+            }
+            _ => None,
+        }
+    }
+
     fn long_record(&mut self, queued: u64) -> Result<Record, Violation> {
         let mut rest = [0; MAX_PREFIX - 1];
         self.copy_out(1, &mut rest);
@@ -154,6 +174,21 @@ impl<M: Memory> Consumer<M> {
             self.mem.copy_out(start, before);
             self.mem.copy_out(0, after);
         }
+    }
+
+    /// Ring bytes from the head to the end of the area: what is not cut in two.
+    #[inline(always)]
+    pub fn in_one_piece(&self) -> usize {
+        self.mem.area() - self.offset
+    }
+
+    /// Copies bytes from behind the head, `at` ring bytes further on, to `dst`.
+    ///
+    /// The caller has seen that much data, and that it is [in one
+    /// piece](Self::in_one_piece).
+    #[inline(always)]
+    pub fn copy_out_one_piece(&self, at: usize, dst: &mut [u8]) {
+        self.mem.copy_out(self.offset + at, dst);
     }
 
     /// The two ranges of the area that `len` ring bytes occupy behind the head,

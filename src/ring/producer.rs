@@ -104,6 +104,21 @@ impl<M: Memory> Producer<M> {
         }
     }
 
+    /// Ring bytes from the tail to the end of the area: what is not cut in two.
+    #[inline(always)]
+    pub fn in_one_piece(&self) -> usize {
+        self.mem.area() - self.offset
+    }
+
+    /// Copies `src` behind the tail, `at` ring bytes further on.
+    ///
+    /// The caller has seen that much space, and that it is [in one
+    /// piece](Self::in_one_piece).
+    #[inline(always)]
+    pub fn copy_in_one_piece(&self, at: usize, src: &[u8]) {
+        self.mem.copy_in(self.offset + at, src);
+    }
+
     /// Copies bytes that were written but not published back to `dst`.
     pub fn copy_back(&self, at: usize, dst: &mut [u8]) {
         let (start, first) = split(self.mem.area(), self.offset + at, dst.len());

@@ -14,6 +14,9 @@ pub const MAX_PREFIX: usize = 5;
 /// First byte of the long form.
 const LONG: u8 = u8::MAX;
 
+/// Bytes of the shortest payload that has it.
+const LONG_FROM: usize = LONG as usize;
+
 /// A length, written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix {
@@ -26,7 +29,7 @@ impl Prefix {
     #[inline(always)]
     pub fn new(payload: usize) -> Self {
         debug_assert!(payload > 0);
-        if payload < LONG as usize {
+        if payload < LONG_FROM {
             Self {
                 bytes: [payload as u8, 0, 0, 0, 0],
                 len: 1,
@@ -37,6 +40,15 @@ impl Prefix {
                 bytes: [LONG, a, b, c, d],
                 len: MAX_PREFIX,
             }
+        }
+    }
+
+    /// The prefix of a payload of `payload` bytes as it stands in the ring, if it is a short one.
+    #[inline(always)]
+    pub fn short(payload: usize) -> Option<[u8; 1]> {
+        match payload {
+            1..LONG_FROM => Some([payload as u8]),
+            _ => None,
         }
     }
 

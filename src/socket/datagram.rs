@@ -12,7 +12,7 @@ use super::half::{Half, Receiving, Sending, Want, end_is_zero};
 use super::link::Link;
 use super::wait::{self, AsLink};
 use super::{Builder, Info, ReadChunk, Readiness, Reservation, ReuniteError};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mem::Role;
 use crate::observe::Subject;
 use crate::signals::{Disposition, Signals};
@@ -104,7 +104,7 @@ impl Datagram {
     /// [`Error::Forked`](crate::Error::Forked).
     #[inline]
     pub fn try_recv(&mut self, buf: &mut [u8]) -> Result<usize> {
-        end_is_zero(self.receiving.attempt(|r| r.recv(buf)))
+        try_recv(&mut self.receiving, buf)
     }
 
     /// Receives like [`try_recv`](Self::try_recv), into several buffers one after the
@@ -138,6 +138,7 @@ impl Datagram {
     /// # Errors
     /// [`Error::TimedOut`](crate::Error::TimedOut) after the
     /// [read timeout](Self::set_read_timeout); as [`try_recv`](Self::try_recv) else.
+    #[inline]
     pub fn recv(&mut self, buf: &mut [u8]) -> Result<usize> {
         recv(&mut self.receiving, buf, None)
     }
@@ -190,6 +191,7 @@ impl Datagram {
     /// # Errors
     /// [`Error::TimedOut`](crate::Error::TimedOut) after the
     /// [write timeout](Self::set_write_timeout); as [`try_send`](Self::try_send) else.
+    #[inline]
     pub fn send(&mut self, buf: &[u8]) -> Result<usize> {
         send(&mut self.sending, buf, None)
     }
@@ -215,10 +217,45 @@ impl Datagram {
 
 #[inline(always)]
 fn try_send(half: &mut Sending, buf: &[u8]) -> Result<usize> {
+    if half.unobserved().is_some_and(|w| w.send_at_once(buf)) {
+        return Ok(buf.len());
+    }
+    try_send_any(half, buf)
+}
+
+#[inline(never)]
+fn try_send_any(half: &mut Sending, buf: &[u8]) -> Result<usize> {
     half.attempt(|w| w.send(buf)).map(|()| buf.len())
 }
 
+#[inline(always)]
+fn try_recv(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
+    if let Some(reader) = half.unobserved() {
+        if let Some(len) = reader.recv_at_once(buf) {
+            return Ok(len);
+        }
+        if half.found_nothing() {
+            return Err(Error::WouldBlock);
+        }
+    }
+    try_recv_any(half, buf)
+}
+
+#[inline(never)]
+fn try_recv_any(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
+    end_is_zero(half.attempt(|r| r.recv(buf)))
+}
+
+#[inline(always)]
 fn send(half: &mut Sending, buf: &[u8], deadline: Option<Instant>) -> Result<usize> {
+    if half.unobserved().is_some_and(|w| w.send_at_once(buf)) {
+        return Ok(buf.len());
+    }
+    send_any(half, buf, deadline)
+}
+
+#[inline(never)]
+fn send_any(half: &mut Sending, buf: &[u8], deadline: Option<Instant>) -> Result<usize> {
     let deadline = |link: &Link| match deadline {
         None => Sending::usual_deadline(link),
         deadline => deadline.into(),
@@ -227,7 +264,16 @@ fn send(half: &mut Sending, buf: &[u8], deadline: Option<Instant>) -> Result<usi
         .map(|()| buf.len())
 }
 
+#[inline(always)]
 fn recv(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> Result<usize> {
+    if let Some(len) = half.unobserved().and_then(|r| r.recv_at_once(buf)) {
+        return Ok(len);
+    }
+    recv_any(half, buf, deadline)
+}
+
+#[inline(never)]
+fn recv_any(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> Result<usize> {
     let deadline = |link: &Link| match deadline {
         None => Receiving::usual_deadline(link),
         deadline => deadline.into(),
@@ -258,7 +304,7 @@ impl OwnedRecvHalf {
     /// The same.
     #[inline]
     pub fn try_recv(&mut self, buf: &mut [u8]) -> Result<usize> {
-        end_is_zero(self.half().attempt(|r| r.recv(buf)))
+        try_recv(self.half(), buf)
     }
 
     /// As [`Datagram::try_recv_vectored`].
@@ -289,6 +335,7 @@ impl OwnedRecvHalf {
     ///
     /// # Errors
     /// The same.
+    #[inline]
     pub fn recv(&mut self, buf: &mut [u8]) -> Result<usize> {
         recv(self.half(), buf, None)
     }
@@ -333,6 +380,7 @@ impl OwnedSendHalf {
     ///
     /// # Errors
     /// The same.
+    #[inline]
     pub fn send(&mut self, buf: &[u8]) -> Result<usize> {
         send(self.half(), buf, None)
     }

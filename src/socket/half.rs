@@ -65,6 +65,7 @@ impl End for Reader<Lane> {
         self.mem()
     }
 
+    #[inline(always)]
     fn total(&self) -> u64 {
         self.total()
     }
@@ -106,6 +107,7 @@ impl End for Writer<Lane> {
         self.mem()
     }
 
+    #[inline(always)]
     fn total(&self) -> u64 {
         self.total()
     }
@@ -174,7 +176,8 @@ impl<E: End> Half<E> {
     }
 
     /// The core's reader or writer, if nobody waits for signals, for what is tried before an
-    /// [`attempt`](Self::attempt).
+    /// [`attempt`](Self::attempt): what costs little is compiled into the caller, with the attempt
+    /// out of line behind it.
     #[inline(always)]
     pub(crate) fn unobserved(&mut self) -> Option<&mut E> {
         self.link().is_unobserved().then_some(&mut self.end)
@@ -329,6 +332,15 @@ impl<E: End> Half<E> {
             self.look_into(error);
         }
         result
+    }
+}
+
+impl Receiving {
+    /// Whether a look that found nothing has found out all there is to say: then the call would
+    /// block, and that is counted. If not, an [`attempt`](Self::attempt) tells.
+    #[inline(always)]
+    pub(super) fn found_nothing(&mut self) -> bool {
+        self.end.is_idle() && !self.misses.count(self.end.total())
     }
 }
 

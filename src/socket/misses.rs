@@ -31,6 +31,7 @@ impl Default for Misses {
 
 impl Misses {
     /// Counts a miss at position `at`; says whether to ask now.
+    #[inline(always)]
     pub(super) fn count(&mut self, at: u64) -> bool {
         if self.at != at {
             *self = Self {

@@ -219,7 +219,7 @@ impl Stream {
     /// [`Error::Forked`].
     #[inline]
     pub fn try_write(&mut self, buf: &[u8]) -> Result<usize> {
-        self.sending.attempt(|w| w.write(buf))
+        try_write(&mut self.sending, buf)
     }
 
     /// Writes like [`try_write`](Self::try_write), from several buffers one after the
@@ -264,10 +264,45 @@ impl Stream {
 
 #[inline(always)]
 fn try_read(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
+    if let Some(reader) = half.unobserved() {
+        if let Some(len) = reader.read_at_once(buf) {
+            return Ok(len);
+        }
+        if half.found_nothing() {
+            return Err(Error::WouldBlock);
+        }
+    }
+    try_read_any(half, buf)
+}
+
+#[inline(never)]
+fn try_read_any(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
     end_is_zero(half.attempt(|r| r.read(buf)))
 }
 
+#[inline(always)]
+fn try_write(half: &mut Sending, buf: &[u8]) -> Result<usize> {
+    if half.unobserved().is_some_and(|w| w.write_at_once(buf)) {
+        return Ok(buf.len());
+    }
+    try_write_any(half, buf)
+}
+
+#[inline(never)]
+fn try_write_any(half: &mut Sending, buf: &[u8]) -> Result<usize> {
+    half.attempt(|w| w.write(buf))
+}
+
+#[inline(always)]
 fn read(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> Result<usize> {
+    if let Some(len) = half.unobserved().and_then(|r| r.read_at_once(buf)) {
+        return Ok(len);
+    }
+    read_any(half, buf, deadline)
+}
+
+#[inline(never)]
+fn read_any(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> Result<usize> {
     if buf.is_empty() {
         // As std: reading nothing waits for nothing.
         return Ok(0);
@@ -289,7 +324,16 @@ fn read_vectored(half: &mut Receiving, bufs: &mut [IoSliceMut<'_>]) -> Result<us
     end_is_zero(result)
 }
 
+#[inline(always)]
 fn write(half: &mut Sending, buf: &[u8], deadline: Option<Instant>) -> Result<usize> {
+    if half.unobserved().is_some_and(|w| w.write_at_once(buf)) {
+        return Ok(buf.len());
+    }
+    write_any(half, buf, deadline)
+}
+
+#[inline(never)]
+fn write_any(half: &mut Sending, buf: &[u8], deadline: Option<Instant>) -> Result<usize> {
     let deadline = |link: &Link| match deadline {
         None => Sending::usual_deadline(link),
         deadline => deadline.into(),
@@ -403,7 +447,7 @@ impl OwnedWriteHalf {
     /// The same.
     #[inline]
     pub fn try_write(&mut self, buf: &[u8]) -> Result<usize> {
-        self.half().attempt(|w| w.write(buf))
+        try_write(self.half(), buf)
     }
 
     /// As [`Stream::try_write_vectored`].
@@ -441,6 +485,7 @@ impl OwnedWriteHalf {
 
 /// Waits for at least one byte, unless the endpoint is non-blocking. 0 is the end.
 impl Read for Stream {
+    #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(read(&mut self.receiving, buf, None)?)
     }
@@ -452,6 +497,7 @@ impl Read for Stream {
 
 /// Waits for space for at least one byte, unless the endpoint is non-blocking.
 impl Write for Stream {
+    #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         Ok(write(&mut self.sending, buf, None)?)
     }
@@ -468,6 +514,7 @@ impl Write for Stream {
 
 /// As for [`Stream`].
 impl Read for OwnedReadHalf {
+    #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(read(self.half(), buf, None)?)
     }
@@ -479,6 +526,7 @@ impl Read for OwnedReadHalf {
 
 /// As for [`Stream`].
 impl Write for OwnedWriteHalf {
+    #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         Ok(write(self.half(), buf, None)?)
     }

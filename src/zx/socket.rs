@@ -198,12 +198,9 @@ impl From<Error> for Moved {
 fn write_at_once(half: &mut Sending, source: &impl Source) -> Option<Moved> {
     // No ring has space for more than `MOST`.
     let len = source.len();
-    let grant = half.unobserved()?.begin_all(len)?;
+    let grant = half.unobserved()?.begin_all(len, len)?;
     let ring = grant.ring();
-    let [(offset, first), _] = ring.ranges(0, len);
-    if first < len {
-        return None;
-    }
+    let [(offset, _), _] = ring.ranges(0, len);
     source.copy_to(0, ring.mem().slice_mut(offset, len)).ok()?;
     grant.commit(len);
     Some(Moved::len(len))
