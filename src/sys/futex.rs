@@ -13,8 +13,10 @@ use super::deadline::Deadline;
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
-    /// Woken, or not put to sleep because the word had changed, or for no reason.
+    /// Woken, or for no reason.
     Woken,
+    /// Not put to sleep, because the word had changed.
+    Changed,
     /// The deadline passed.
     TimedOut,
 }
@@ -47,8 +49,8 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Wake 
         Err(Errno::ETIMEDOUT) => Wake::TimedOut,
         // The kernel compares the word before it looks at the time.
         _ if deadline.has_passed() => Wake::TimedOut,
-        // Woken; EAGAIN: the word has changed; EINTR. Nothing else can happen
-        // to a valid address and a valid time.
+        Err(Errno::EAGAIN) => Wake::Changed,
+        // Woken; EINTR. Nothing else can happen to a valid address and a valid time.
         _ => Wake::Woken,
     }
 }
@@ -134,7 +136,8 @@ pub(crate) fn wait_any(words: &[(&AtomicU32, u32)], deadline: Deadline) -> Resul
     match Errno::result(result) {
         Err(Errno::ETIMEDOUT) => Ok(Wake::TimedOut),
         Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) if deadline.has_passed() => Ok(Wake::TimedOut),
-        Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(Wake::Woken),
+        Err(Errno::EAGAIN) => Ok(Wake::Changed),
+        Ok(_) | Err(Errno::EINTR) => Ok(Wake::Woken),
         Err(errno) => Err(errno),
     }
 }
@@ -157,7 +160,7 @@ mod tests {
 
     #[test]
     fn wait_on_a_changed_word_returns_at_once() {
-        assert_eq!(wait(&AtomicU32::new(1), 2, Deadline::NEVER), Wake::Woken);
+        assert_eq!(wait(&AtomicU32::new(1), 2, Deadline::NEVER), Wake::Changed);
     }
 
     #[test]
@@ -177,6 +180,7 @@ mod tests {
             (expect(3), Deadline::after(Duration::ZERO), Wake::TimedOut),
         ] {
             match wait_any(&expected, deadline) {
+                Ok(Wake::Changed) if wake == Wake::Woken => {}
                 Ok(Wake::Woken) if wake == Wake::TimedOut => {} // a signal
                 Ok(found) => assert_eq!(found, wake),
                 Err(errno) => assert_eq!(errno, Errno::ENOSYS, "before Linux 5.16"),

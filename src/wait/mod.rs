@@ -110,26 +110,49 @@ pub fn block<C: Condition>(
     deadline: Deadline,
 ) -> Result<()> {
     // The first look is for callers that have not tried: they should not pay for arming.
-    if condition.holds()? || spinner.spin(condition)? {
+    if condition.holds()? {
         return Ok(());
     }
-    let result = sleep_until(condition, arming, deadline);
+    if !spinner.is_enabled() {
+        return sleep_until(condition, arming, deadline).map(drop);
+    }
+    let Some(failed) = spinner.spin(condition, deadline)? else {
+        return Ok(());
+    };
+    let slept = sleep_until(condition, arming, deadline)?;
+    spinner.learn(&failed, slept);
+    Ok(())
+}
+
+/// Arms and sleeps until `condition` holds; says whether it has really slept.
+fn sleep_until<C: Condition>(
+    condition: &mut C,
+    arming: Arming,
+    deadline: Deadline,
+) -> Result<bool> {
+    let result = sleep_armed(condition, arming, deadline);
     disarm(condition.mem(), arming);
     result
 }
 
-fn sleep_until<C: Condition>(condition: &mut C, arming: Arming, deadline: Deadline) -> Result<()> {
+fn sleep_armed<C: Condition>(
+    condition: &mut C,
+    arming: Arming,
+    deadline: Deadline,
+) -> Result<bool> {
+    let mut slept = false;
     loop {
         let armed = arm(condition.mem(), arming)?;
         if condition.mem().performs(Step::CheckAfterArm) && condition.holds()? {
-            return Ok(());
+            return Ok(slept);
         }
         condition.before_sleep();
         let wake = condition
             .mem()
             .sleep(arming.role.waiter(), armed, deadline)?;
+        slept |= wake != Wake::Changed;
         if condition.holds()? {
-            return Ok(());
+            return Ok(slept);
         }
         if wake == Wake::TimedOut {
             return Err(Error::TimedOut);

@@ -1,83 +1,169 @@
 //! Looking again for a while before going to sleep, as long as that pays.
 //!
-//! A sleep and a wake-up across CPUs cost tens of microseconds, a look costs
-//! tens of nanoseconds. So a waiter looks a number of times before it sleeps.
-//! The number is learned from the recent waits: one that ended while looking
-//! allows the next at least twice what it took; one that ended in a sleep takes a
-//! quarter away. A peer that answers promptly keeps it high. A peer that
-//! is idle, or that cannot run because we keep its CPU busy, brings it to
-//! nothing; then every so often one wait tries a few looks, to notice a change.
+//! A sleep and a wake-up across CPUs cost tens of microseconds, a look costs ten nanoseconds. So a
+//! waiter looks for some time before it sleeps, its *budget*, learned from how the last waits ended:
+//!
+//! - One that ended while looking allows the next twice the time that it took, and a margin. One that
+//!   ended between arming and sleeping says the same.
+//! - One that ended in a sleep takes half of the budget away. So a peer that is idle, or that
+//!   cannot run because we keep its CPU busy, brings it to nothing.
+//!
+//! That alone has two stable states for a peer that answers at once: both sides look, or both
+//! sleep. In the second each answer takes as long as waking the peer and being woken, which is more
+//! than any budget that has shrunk. So every so often comes a *trial*: a few waits in a row look for
+//! twice as long as the last sleep lasted. If the peer is one that answers promptly once it
+//! is awake, the answers after the first come at once, and both are back in the first state. If
+//! not, the next trial comes after twice as many waits. Sleeps that last longer than any wake-up takes
+//! lead to no trial.
 
-use super::{Condition, Park};
+use std::time::{Duration, Instant};
+
+use super::{Condition, Deadline, Park};
 use crate::error::Result;
 
-/// Most looks before a sleep. At 20 to 40 ns each this is about what one sleep
-/// and wake-up across CPUs costs, so a wait costs at most twice the better choice.
-const MOST: u32 = 1000;
-/// Looks of a waiter that knows nothing yet.
-const FIRST: u32 = 200;
-/// Looks of a waiter that tries whether spinning pays again.
-const TRIAL: u32 = 50;
-/// How many waits without a look come between two trials.
-const BETWEEN_TRIALS: u32 = 16;
+/// Most time that a wait looks: what one sleep and wake-up across CPUs costs, so a wait costs at
+/// most twice the better choice.
+const MOST: Duration = Duration::from_micros(25);
+/// The budget of a waiter that knows nothing yet.
+const FIRST: Duration = Duration::from_micros(10);
+/// What is added to twice the time that the last wait took.
+const MARGIN: Duration = Duration::from_micros(2);
+/// An answer that comes within this time came from a peer that was awake.
+const PROMPT: Duration = Duration::from_micros(5);
+/// Sleeps that last longer are not due to slow wake-ups.
+const WORTH_A_TRIAL: Duration = Duration::from_micros(100);
+/// Waits of a trial.
+const TRIAL: u32 = 4;
+/// Sleeps between two trials, at first and at most.
+const GAPS: [u32; 2] = [8, 1024];
+/// Looks between two readings of the clock.
+const LOOKS: u32 = 16;
 
-/// How often to look before sleeping, learned from how the last waits ended.
+/// How long to look before sleeping, learned from how the last waits ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Spinner {
-    budget: u32,
-    since_trial: u32,
     enabled: bool,
+    budget: Duration,
+    /// Waits of a trial that are left, and how long each looks.
+    trial: (u32, Duration),
+    /// Sleeps until the next trial, and between it and the one after.
+    until_trial: u32,
+    gap: u32,
+}
+
+/// A wait for which looking has ended without success.
+#[derive(Debug)]
+pub(super) struct Failed {
+    start: Instant,
 }
 
 impl Spinner {
     /// A spinner that looks before it sleeps.
     pub fn adaptive() -> Self {
         Self {
-            budget: FIRST,
-            since_trial: 0,
             enabled: true,
+            budget: FIRST,
+            trial: (0, Duration::ZERO),
+            until_trial: GAPS[0],
+            gap: GAPS[0],
         }
     }
 
     /// A spinner that lets every wait sleep at once.
     pub fn disabled() -> Self {
         Self {
-            budget: 0,
-            since_trial: 0,
             enabled: false,
+            ..Self::adaptive()
         }
     }
 
-    /// Looks until `condition` holds or the budget is used up; says which.
+    /// Looks until `condition` holds (then the answer is `None`), the budget is used up, or
+    /// `deadline` has passed.
     ///
     /// # Errors
     /// Whatever the condition reports.
-    pub fn spin<C: Condition>(&mut self, condition: &mut C) -> Result<bool> {
-        if !self.enabled {
-            return Ok(false);
+    pub(super) fn spin<C: Condition>(
+        &mut self,
+        condition: &mut C,
+        deadline: Deadline,
+    ) -> Result<Option<Failed>> {
+        let limit = self.limit();
+        // The clock is read after the first looks: a prompt answer does not wait for that.
+        if !limit.is_zero() && look(condition)? {
+            self.answered(Duration::ZERO);
+            return Ok(None);
         }
-        let budget = self.budget();
-        for look in 0..budget {
-            condition.mem().relax();
-            if condition.holds()? {
-                self.budget = self.budget.max((2 * look + TRIAL).min(MOST));
-                return Ok(true);
+        let start = Instant::now();
+        let mut now = start;
+        while now - start < limit && !deadline.has_passed() {
+            let found = look(condition)?;
+            now = Instant::now();
+            if found {
+                self.answered(now - start);
+                return Ok(None);
             }
         }
-        self.budget = self.budget / 4 * 3;
-        Ok(false)
+        Ok(Some(Failed { start }))
     }
 
-    /// Looks of the coming wait.
-    fn budget(&mut self) -> u32 {
-        if self.budget >= TRIAL {
-            return self.budget;
-        }
-        self.since_trial += 1;
-        if self.since_trial < BETWEEN_TRIALS {
-            return 0;
-        }
-        self.since_trial = 0;
-        TRIAL
+    /// Whether it ever looks.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled
     }
+
+    /// How long the coming wait may look.
+    fn limit(&mut self) -> Duration {
+        match &mut self.trial {
+            (0, _) => self.budget,
+            (left, time) => {
+                *left -= 1;
+                self.budget.max(*time)
+            }
+        }
+    }
+
+    /// A wait has ended while looking.
+    fn answered(&mut self, took: Duration) {
+        if took <= PROMPT {
+            self.gap = GAPS[0];
+            self.trial.0 = 0;
+        } else if self.budget.is_zero() {
+            // In a trial: the peer had to be woken. The next answer shows what that was good for.
+            return;
+        }
+        self.budget = self.budget.max((2 * took + MARGIN).min(MOST));
+    }
+
+    /// A wait has ended after looking had: in a `sleep`, or just before.
+    pub(super) fn learn(&mut self, failed: &Failed, slept: bool) {
+        let took = failed.start.elapsed();
+        if !slept && took <= PROMPT {
+            return self.answered(took);
+        }
+        self.trial.0 = 0;
+        self.budget /= 2;
+        if self.budget < Duration::from_micros(1) {
+            self.budget = Duration::ZERO;
+        }
+        if took <= WORTH_A_TRIAL {
+            self.until_trial = self.until_trial.saturating_sub(1);
+        }
+        if self.until_trial == 0 {
+            self.trial = (TRIAL, (2 * took).min(WORTH_A_TRIAL));
+            self.until_trial = self.gap;
+            self.gap = (2 * self.gap).min(GAPS[1]);
+        }
+    }
+}
+
+/// Looks a few times.
+#[inline]
+fn look<C: Condition>(condition: &mut C) -> Result<bool> {
+    for _ in 0..LOOKS {
+        condition.mem().relax();
+        if condition.holds()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
