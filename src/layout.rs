@@ -66,6 +66,8 @@ pub(crate) mod word {
     pub(crate) const CONSUMER_WANT: usize = 2 * LINE + 8;
     /// `u64`: how many queued bytes concern those who wait for signals of the consumer.
     pub(crate) const CONSUMER_EVENT_WANT: usize = 2 * LINE + 16;
+    /// `u32`: the consumer's fences are full ones.
+    pub(crate) const CONSUMER_ANNOUNCED: usize = 2 * LINE + 24;
 
     // The producer control line: read by the consumer on every read.
     /// `u32`: producer closed.
@@ -76,6 +78,8 @@ pub(crate) mod word {
     pub(crate) const PRODUCER_WANT: usize = 3 * LINE + 8;
     /// `u64`: how many free bytes concern those who wait for signals of the producer.
     pub(crate) const PRODUCER_EVENT_WANT: usize = 3 * LINE + 16;
+    /// `u32`: the producer's fences are full ones.
+    pub(crate) const PRODUCER_ANNOUNCED: usize = 3 * LINE + 24;
 
     // The producer-private line: read by the consumer only to confirm an end.
     /// `u32`: a write is in progress.
@@ -105,6 +109,8 @@ const _: () = {
     assert!(word::PRODUCER_WANT == word::PRODUCER_FLAGS + 8);
     assert!(word::CONSUMER_EVENT_WANT == word::CONSUMER_FLAGS + 16);
     assert!(word::PRODUCER_EVENT_WANT == word::PRODUCER_FLAGS + 16);
+    assert!(word::CONSUMER_ANNOUNCED == word::CONSUMER_FLAGS + 24);
+    assert!(word::PRODUCER_ANNOUNCED == word::PRODUCER_FLAGS + 24);
     assert!(word::WRITING.is_multiple_of(LINE));
     assert!(word::EVENTS == word::WRITING + LINE);
     assert!(word::SIGNALS == word::EVENTS + 8);

@@ -125,6 +125,7 @@ pub fn must_hold(model: &Model, fencing: Fencing) {
     let rules = Rules {
         fencing,
         weakening: None,
+        full_fences: 0,
     };
     match explore(model, rules) {
         Ok(executions) => {
@@ -148,6 +149,7 @@ pub fn must_fail(model: &Model, twin: Twin) {
     let rules = Rules {
         fencing: Fencing::Asymmetric,
         weakening: Some(twin.weakening),
+        full_fences: 0,
     };
     match explore(model, rules) {
         Ok(executions) => panic!(

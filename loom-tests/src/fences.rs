@@ -53,6 +53,22 @@ impl Fences {
         }
     }
 
+    /// A full fence, in either mode.
+    pub(crate) fn full(&self) {
+        fence(Ordering::SeqCst);
+    }
+
+    /// A full fence that is to be a light one as well, for those who make heavy ones.
+    ///
+    /// In this order, as loom's fence acquires from every store that the thread has read, that
+    /// of the order of fences too.
+    pub(crate) fn full_and_light(&self) {
+        self.full();
+        if self.fencing == Fencing::Asymmetric {
+            self.light();
+        }
+    }
+
     pub(crate) fn heavy(&self) {
         match self.fencing {
             Fencing::Symmetric => fence(Ordering::SeqCst),

@@ -25,7 +25,7 @@ use zocket::{Kind, Result};
 use crate::fences::Fences;
 use crate::futex::Futex;
 use crate::gate::Gate;
-use crate::rules::Rules;
+use crate::rules::{Fencing, Rules};
 use crate::trace::{self, Event, unwinding};
 
 /// Words, bytes, futexes of one direction.
@@ -35,9 +35,9 @@ pub struct LoomMemory {
     /// Indexed by [`Word64`].
     words64: [AtomicU64; 11],
     /// Indexed by [`Word32`].
-    words32: [AtomicU32; 6],
+    words32: [AtomicU32; 8],
     gates64: [Gate; 11],
-    gates32: [Gate; 6],
+    gates32: [Gate; 8],
     /// One cell for each byte, so that loom sees who touches which.
     bytes: Box<[UnsafeCell<u8>]>,
     /// Of the consumer's waiter word, of the producer's, and of the count of events.
@@ -265,6 +265,25 @@ impl Memory for LoomMemory {
             self.fences.light();
             trace::record(Event::Fence(fence));
         }
+    }
+
+    fn full_fence(&self, fence: Fence) {
+        if self.rules.has(fence) && !unwinding() {
+            // A waiter and whoever withdraws meet no heavy fence by theirs.
+            match fence {
+                Fence::ArmThenAsk | Fence::WithdrawThenLook => self.fences.full(),
+                _ => self.fences.full_and_light(),
+            }
+            trace::record(Event::Fence(fence));
+        }
+    }
+
+    fn is_symmetric(&self) -> bool {
+        self.rules.fencing == Fencing::Symmetric
+    }
+
+    fn full_fences(&self) -> u32 {
+        self.rules.full_fences
     }
 
     fn heavy_fence(&self, fence: Fence) -> Result<()> {

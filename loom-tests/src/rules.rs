@@ -75,6 +75,8 @@ pub struct Rules {
     pub fencing: Fencing,
     /// What the twin does without; `None` for the model itself.
     pub weakening: Option<Weakening>,
+    /// How many full fences an end makes after it has woken the other one.
+    pub full_fences: u32,
 }
 
 impl Rules {

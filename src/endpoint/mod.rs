@@ -81,11 +81,12 @@ fn close_end<M: Memory>(mem: &M, role: Role) {
     mem.set32(role.flags(), flags::CLOSED, Site::Close);
 }
 
-/// Forgets how the former owner of an endpoint waited, and that it may have
-/// been in the middle of a write.
+/// Forgets how the former owner of an endpoint waited, what fences it announced, and that
+/// it may have been in the middle of a write.
 pub fn take_over<M: Memory>(outgoing: &M, incoming: &M) {
     for (mem, role) in [(outgoing, Role::Producer), (incoming, Role::Consumer)] {
         mem.store32(role.waiter(), 0, Site::Disarm);
+        wait::withdraw(mem, role);
     }
     // What went on before nobody here waits for.
     signals::take_traces(incoming, Signals::from_bits_retain(u32::MAX));

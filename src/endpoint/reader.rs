@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::layout::Kind;
 use crate::mem::{Fence, Role, Site, Step, Word32, flags, waiter};
 use crate::ring::Consumer;
-use crate::wait::{self, Arming, Condition, Deadline, Park, Spinner};
+use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
 /// Why nothing will ever follow what is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ impl End {
 #[derive(Debug)]
 pub struct Reader<M> {
     pub(super) ring: Consumer<M>,
+    fencing: Fencing,
     /// Once the end is here it stays, whatever the mark says: a refused write that
     /// comes later sets its mark for a moment like any other. With the flags that
     /// it was seen under, since writing can be enabled again.
@@ -42,8 +43,10 @@ impl<M: Park> Reader<M> {
     /// # Errors
     /// [`Error::Protocol`] if the positions are impossible.
     pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
+        let ring = Consumer::attach(mem, kind, capacity)?;
         Ok(Self {
-            ring: Consumer::attach(mem, kind, capacity)?,
+            fencing: Fencing::new(ring.mem()),
+            ring,
             end: None,
         })
     }
@@ -214,7 +217,8 @@ impl<M: Park> Reader<M> {
     /// is woken.
     #[inline(always)]
     pub(super) fn freed(&mut self) {
-        if wait::is_awaited(self.mem(), Role::Producer) {
+        self.fencing.published(self.ring.mem(), Role::Consumer);
+        if wait::shows_waiter(self.mem(), Role::Producer) {
             self.wake_producer();
         }
     }
@@ -225,7 +229,9 @@ impl<M: Park> Reader<M> {
         // A violation shows at the next read; waking for nothing does no harm.
         let queued = self.refresh().unwrap_or(0);
         let free = self.ring.capacity() - queued;
-        wait::wake_satisfied(self.mem(), Role::Producer, free, false);
+        if wait::wake_satisfied(self.mem(), Role::Producer, free, false) {
+            self.fencing.woke(self.ring.mem(), Role::Consumer);
+        }
     }
 
     /// Blocks until `least` payload bytes are queued, or no more will be.

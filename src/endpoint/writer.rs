@@ -3,14 +3,15 @@
 use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
-use crate::mem::{Fence, Role, Site, Step, Word32, Word64, flags, waiter};
+use crate::mem::{Role, Site, Step, Word32, Word64, flags, waiter};
 use crate::ring::Producer;
-use crate::wait::{self, Arming, Condition, Deadline, Park, Spinner};
+use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
 /// The producing end of a direction.
 #[derive(Debug)]
 pub struct Writer<M> {
     pub(super) ring: Producer<M>,
+    fencing: Fencing,
 }
 
 impl<M: Park> Writer<M> {
@@ -19,9 +20,9 @@ impl<M: Park> Writer<M> {
     /// # Errors
     /// [`Error::Protocol`] if the positions are impossible.
     pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
-        Ok(Self {
-            ring: Producer::attach(mem, kind, capacity)?,
-        })
+        let ring = Producer::attach(mem, kind, capacity)?;
+        let fencing = Fencing::new(ring.mem());
+        Ok(Self { ring, fencing })
     }
 
     /// The memory underneath.
@@ -85,9 +86,7 @@ impl<M: Park> Writer<M> {
     #[inline(always)]
     fn mark(&mut self, len: usize) -> (Grant<'_, M>, u32) {
         self.mem().store32(Word32::Writing, 1, Site::BeginWrite);
-        // ORDERING(mark-then-check): light; pairs with the heavy fence in
-        // `Reader::no_write_in_progress`.
-        self.mem().light_fence(Fence::MarkThenCheck);
+        self.fencing.marked(self.mem());
         let flags = self.mem().load32(Word32::ConsumerFlags, Site::CheckFlags);
         (Grant { writer: self, len }, flags & flags::REFUSED)
     }
@@ -146,7 +145,8 @@ impl<M: Park> Writer<M> {
         // ORDERING(write-in-progress): Release; pairs with the Acquire in
         // `Reader::end`: who sees no mark sees this write's tail.
         self.mem().store32(Word32::Writing, 0, Site::EndWrite);
-        if wait::is_awaited(self.mem(), Role::Consumer) {
+        self.fencing.published(self.ring.mem(), Role::Producer);
+        if wait::shows_waiter(self.mem(), Role::Consumer) {
             self.wake_consumer();
         }
     }
@@ -160,7 +160,9 @@ impl<M: Park> Writer<M> {
         let last = self.mem().performs(Step::WakeAfterDisabledWrite)
             && self.mem().load32(Word32::ConsumerFlags, Site::CheckFlags) & flags::WRITE_DISABLED
                 != 0;
-        wait::wake_satisfied(self.mem(), Role::Consumer, queued, last);
+        if wait::wake_satisfied(self.mem(), Role::Consumer, queued, last) {
+            self.fencing.woke(self.ring.mem(), Role::Producer);
+        }
     }
 
     /// Blocks until `least` payload bytes are free, or writing is over.

@@ -187,14 +187,15 @@ impl Memory for Mapped {
 
     #[inline(always)]
     fn light_fence(&self, _: Fence) {
-        if self.symmetric {
-            cold_path();
-            fence(Ordering::SeqCst);
-        } else {
-            // The other side's membarrier turns this into a full fence exactly
-            // when it is needed; the compiler must not reorder across it.
-            compiler_fence(Ordering::SeqCst);
-        }
+        // The other side's membarrier turns this into a full fence exactly
+        // when it is needed; the compiler must not reorder across it.
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    #[inline(always)]
+    fn full_fence(&self, _: Fence) {
+        cold_path();
+        fence(Ordering::SeqCst);
     }
 
     fn heavy_fence(&self, _: Fence) -> Result<()> {
@@ -204,6 +205,10 @@ impl Memory for Mapped {
         } else {
             membarrier::global_expedited()
         }
+    }
+
+    fn is_symmetric(&self) -> bool {
+        self.symmetric
     }
 
     fn wake_futex(&self, word: Word32) {

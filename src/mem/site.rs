@@ -59,6 +59,13 @@ pub enum Site {
     /// The waker takes the waiter's bits. Relaxed: the futex and the doorbell
     /// carry no data, the woken side looks at tail, head and flags again.
     TakeWaiter,
+    /// announced: an end that has woken the other says that its fences are full ones.
+    /// Release: whoever sees it sees what was published before, behind light ones.
+    Announce,
+    /// announced: that is taken back. Relaxed: [`Fence::WithdrawThenLook`] follows.
+    Withdraw,
+    /// announced: a waiter looks for it. Acquire.
+    ObserveAnnounced,
     /// signals-stored: signals of an endpoint are set or cleared, or their rises taken.
     /// Release: whoever sees a signal sees what was done before it was set; Acquire, since
     /// what is replaced may have been stored after it was last looked at.
@@ -87,12 +94,14 @@ impl Site {
             | Self::PublishHead
             | Self::EndWrite
             | Self::Close
+            | Self::Announce
             | Self::RaiseEvents => Ordering::Release,
             Self::StoreSignals => Ordering::AcqRel,
             Self::ObserveTail
             | Self::ObserveHead
             | Self::ObserveWrite
             | Self::ObserveClosed
+            | Self::ObserveAnnounced
             | Self::ObserveSignals
             | Self::CountEvents => Ordering::Acquire,
             Self::Cursor
@@ -106,6 +115,7 @@ impl Site {
             | Self::Disarm
             | Self::LookForWaiter
             | Self::TakeWaiter
+            | Self::Withdraw
             | Self::Threshold => Ordering::Relaxed,
         }
     }
@@ -115,15 +125,26 @@ impl Site {
 ///
 /// Each *light* one stands on a path that is taken often and costs nothing in
 /// asymmetric mode; the *heavy* one that it pairs with stands where somebody
-/// is about to sleep or to declare an end, and pays for both.
+/// is about to sleep or to declare an end, and pays for both. *Full* ones pair with each
+/// other and with heavy ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fence {
     /// Heavy. Waiter: arm, **fence**, look at the condition again.
     /// With [`Fence::PublishThenLook`]: either the waiter sees the publication,
     /// or the publisher sees the waiter. Otherwise a wake-up could be lost.
     ArmThenCheck,
-    /// Light. Publisher: store tail, head, mark or flag, **fence**, look for a waiter.
+    /// Light, or full where that was announced. Publisher: store tail, head or mark, **fence**,
+    /// look for a waiter.
     PublishThenLook,
+    /// Full. Waiter: arm, **fence**, look whether the other end has announced full fences,
+    /// and at the condition. With [`Fence::PublishThenLook`], [`Fence::ChangeThenLook`]
+    /// and [`Fence::WithdrawThenLook`].
+    ArmThenAsk,
+    /// Full. Whoever closes or disables: set the flag, **fence**, look for a waiter.
+    ChangeThenLook,
+    /// Full. An end takes back that it makes full fences, **fence**, looks for a waiter, then and
+    /// at each publication from then on.
+    WithdrawThenLook,
     /// Light. Producer: set the mark, **fence**, check the flags.
     /// With [`Fence::DisableThenCheckMark`]: either the producer sees that
     /// writing is disabled, or the consumer sees the mark. Otherwise a byte

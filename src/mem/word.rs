@@ -67,6 +67,10 @@ pub enum Word32 {
     Writing,
     /// Counts what concerns those who wait for signals of the consuming endpoint; their futex.
     Events,
+    /// 1 while the consumer's fences are full ones.
+    ConsumerAnnounced,
+    /// 1 while the producer's fences are full ones.
+    ProducerAnnounced,
 }
 
 impl Word32 {
@@ -80,6 +84,8 @@ impl Word32 {
             Self::ProducerWaiter => word::PRODUCER_WAITER,
             Self::Writing => word::WRITING,
             Self::Events => word::EVENTS,
+            Self::ConsumerAnnounced => word::CONSUMER_ANNOUNCED,
+            Self::ProducerAnnounced => word::PRODUCER_ANNOUNCED,
         }
     }
 }
@@ -146,6 +152,15 @@ impl Role {
         match self {
             Self::Producer => Word32::ProducerWaiter,
             Self::Consumer => Word32::ConsumerWaiter,
+        }
+    }
+
+    /// The word in which this end says that its fences are full ones.
+    #[inline(always)]
+    pub const fn announced(self) -> Word32 {
+        match self {
+            Self::Producer => Word32::ProducerAnnounced,
+            Self::Consumer => Word32::ConsumerAnnounced,
         }
     }
 

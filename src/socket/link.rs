@@ -410,9 +410,9 @@ impl Link {
     /// Serves the observers of this endpoint, now or when the lock that this thread holds
     /// is released.
     pub(crate) fn look(&self) {
-        // ORDERING(arm-then-check): light; pairs with the heavy fence in `events::arm`, before
+        // ORDERING(arm-then-check): full; pairs with the heavy fence in `events::arm`, before
         // which an observer has said that there is one: it sees what we have changed, or we see it.
-        self.incoming.light_fence(Fence::PublishThenLook);
+        self.incoming.full_fence(Fence::ChangeThenLook);
         if !self.is_unobserved()
             && let Some(this) = self.this.upgrade()
         {

@@ -12,6 +12,9 @@
 //! waiter finds its condition true, or the waker finds the waiter. The heavy
 //! fence is `membarrier(2)`, so the light one costs nothing; see `Fence`.
 //!
+//! A waiter that sleeps after every message pays for that each time; then there are two full
+//! fences instead, see [`fencing`].
+//!
 //! The races, and what handles each:
 //!
 //! - *The publication comes between the waiter's look and its arming.* The look
@@ -34,8 +37,10 @@
 //! - *The peer is killed*, perhaps between taking the waiter's bits and waking it.
 //!   Nobody wakes; see [`hang_up`](crate::endpoint::hang_up), which wakes unasked.
 
+mod fencing;
 mod spin;
 
+pub(crate) use fencing::{Fencing, withdraw};
 pub use spin::Spinner;
 
 pub use crate::sys::deadline::Deadline;
@@ -187,8 +192,10 @@ fn arm<M: Memory>(mem: &M, arming: Arming) -> Result<u32> {
     };
     mem.store64(want, least, Site::SetWant);
     let before = mem.set32(word, arming.how, Site::Arm);
-    // ORDERING(arm-then-check): heavy; pairs with the light fence in `is_awaited`.
-    mem.heavy_fence(Fence::ArmThenCheck)?;
+    if !fencing::is_announced(mem, arming.role.peer()) {
+        // ORDERING(arm-then-check): heavy; pairs with the light fence in `Fencing::published`.
+        mem.heavy_fence(Fence::ArmThenCheck)?;
+    }
     Ok(before | arming.how)
 }
 
@@ -196,17 +203,24 @@ fn disarm<M: Memory>(mem: &M, arming: Arming) {
     mem.clear32(arming.role.waiter(), arming.how, Site::Disarm);
 }
 
-/// Whether anybody waits at `role`'s end for what was just published.
+/// Whether a waiter shows at `role`'s end, for whoever has made a fence after the publication.
 #[inline(always)]
-pub(crate) fn is_awaited<M: Memory>(mem: &M, role: Role) -> bool {
-    // ORDERING(arm-then-check): light; pairs with the heavy fence in `arm`.
-    mem.light_fence(Fence::PublishThenLook);
+pub(crate) fn shows_waiter<M: Memory>(mem: &M, role: Role) -> bool {
     mem.load32(role.waiter(), Site::LookForWaiter) != 0
 }
 
-/// Wakes those who wait with any of `bits` at `role`'s end, which is the peer's.
+/// Whether anybody waits at `role`'s end for what has just changed, and changes rarely.
+pub(crate) fn is_awaited<M: Memory>(mem: &M, role: Role) -> bool {
+    // ORDERING(arm-then-check, arm-then-ask): full; pairs with the heavy fence in `arm`, and with
+    // the full one in `is_announced`.
+    mem.full_fence(Fence::ChangeThenLook);
+    shows_waiter(mem, role)
+}
+
+/// Wakes those who wait with any of `bits` at `role`'s end, which is the peer's; returns
+/// their bits.
 #[cold]
-pub(crate) fn wake_peer<M: Notify>(mem: &M, role: Role, bits: u32) {
+pub(crate) fn wake_peer<M: Notify>(mem: &M, role: Role, bits: u32) -> u32 {
     let bits = mem.clear32(role.waiter(), bits, Site::TakeWaiter) & bits;
     if bits & waiter::FUTEX != 0 {
         mem.wake_futex(role.waiter());
@@ -217,12 +231,13 @@ pub(crate) fn wake_peer<M: Notify>(mem: &M, role: Role, bits: u32) {
     if bits & waiter::EVENTS != 0 {
         mem.alert(bits);
     }
+    bits
 }
 
 /// Wakes those at `role`'s end, which is the peer's, whose want is reached by `amount`, queued
-/// or free bytes; with `last`, those who wait for bytes in any case.
+/// or free bytes; with `last`, those who wait for bytes in any case. Says whether any waited for bytes.
 #[cold]
-pub(crate) fn wake_satisfied<M: Notify>(mem: &M, role: Role, amount: u64, last: bool) {
+pub(crate) fn wake_satisfied<M: Notify>(mem: &M, role: Role, amount: u64, last: bool) -> bool {
     let unasked = !mem.performs(Step::CheckWant);
     let mut due = 0;
     if last || unasked || amount >= mem.load64(role.want(), Site::ReadWant) {
@@ -233,9 +248,8 @@ pub(crate) fn wake_satisfied<M: Notify>(mem: &M, role: Role, amount: u64, last: 
     }
     // What nobody waits with need not be cleared: that would cost a locked instruction
     // for each write while somebody waits for more.
-    if due & mem.load32(role.waiter(), Site::LookForWaiter) != 0 {
-        wake_peer(mem, role, due);
-    }
+    due & mem.load32(role.waiter(), Site::LookForWaiter) != 0
+        && wake_peer(mem, role, due) & waiter::BYTES != 0
 }
 
 /// Lets a producer go on that sleeps on a preference, if one does. For a consumer that goes

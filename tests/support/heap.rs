@@ -178,7 +178,15 @@ impl Memory for Heap {
     }
 
     fn light_fence(&self, _: Fence) {
+        unreachable!("it is symmetric");
+    }
+
+    fn full_fence(&self, _: Fence) {
         fence(Ordering::SeqCst);
+    }
+
+    fn is_symmetric(&self) -> bool {
+        true
     }
 
     fn heavy_fence(&self, _: Fence) -> Result<()> {

@@ -454,6 +454,12 @@ impl Memory for Hostile<'_> {
 
     fn light_fence(&self, _: Fence) {}
 
+    fn full_fence(&self, _: Fence) {}
+
+    fn is_symmetric(&self) -> bool {
+        false
+    }
+
     fn heavy_fence(&self, _: Fence) -> Result<()> {
         match self.world.refuse_fence.get() {
             Some(0) => {

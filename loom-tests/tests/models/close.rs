@@ -125,28 +125,28 @@ models! {
 
     close_meets_a_reader_going_to_sleep, None;
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock]
 
     close_meets_a_reader_short_of_its_threshold, Some(3);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock]
 
     close_meets_a_writer_going_to_sleep, None;
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock]
 
     close_meets_a_writer_short_of_its_threshold, Some(3);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock]
 
     // Without `PublishThenLook` it holds: each side goes to sleep, behind a heavy
     // fence, before it looks for a waiter for the last time.
     both_close_at_once, Some(3);
     relaxed []
-    dropped [ArmThenCheck Deadlock]
+    dropped []
     skipped [CheckAfterArm Deadlock]
 }

@@ -19,6 +19,7 @@ macro_rules! all {
 
 fn models() -> impl Iterator<Item = &'static Model> {
     [
+        super::announced::MODELS,
         super::close::MODELS,
         super::datagram::MODELS,
         super::doorbell::MODELS,
@@ -44,10 +45,12 @@ fn weakenings() -> Vec<Weakening> {
         Site: PublishTail, ObserveTail, PublishHead, ObserveHead, Cursor, BeginWrite, EndWrite,
         ObserveWrite, CheckFlags, Close, ObserveClosed, SetDisposition, ObserveDisabled, SetWant,
         ReadWant, Arm, Disarm, LookForWaiter, TakeWaiter, StoreSignals, ObserveSignals, RaiseEvents,
-        CountEvents,
-        Threshold,
+        CountEvents, Announce, Withdraw, ObserveAnnounced, Threshold,
     );
-    let fences = all!(Fence: ArmThenCheck, PublishThenLook, MarkThenCheck, DisableThenCheckMark);
+    let fences = all!(
+        Fence: ArmThenCheck, PublishThenLook, ArmThenAsk, ChangeThenLook, WithdrawThenLook,
+        MarkThenCheck, DisableThenCheckMark,
+    );
     let steps = all!(
         Step: CheckAfterArm, CheckTailAfterClosed, CheckTailAfterMark, CheckMark,
         WakeAfterClose, WakeUnasked, WakeAfterDisable, WakeAfterEnable, WakeAfterSignal,

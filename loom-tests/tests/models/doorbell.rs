@@ -97,11 +97,11 @@ models! {
 
     poller_meets_a_close, None;
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock]
 
     poller_meets_a_disable, None;
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterDisable Deadlock]
 }

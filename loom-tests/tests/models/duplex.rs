@@ -79,6 +79,6 @@ models! {
 
     one_closes_while_both_write, Some(3);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock]
 }

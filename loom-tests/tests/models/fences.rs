@@ -72,6 +72,7 @@ fn failure_of(run: fn(Rules), fencing: Fencing) -> Option<Failure> {
     let rules = Rules {
         fencing,
         weakening: None,
+        full_fences: 0,
     };
     explore(&model, rules)
         .err()

@@ -101,12 +101,12 @@ fn poller_learns_of_the_hang_up_and_wakes_a_sleeper(rules: Rules) {
 models! {
     hang_up_meets_a_reader_going_to_sleep, Some(3);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock]
 
     hang_up_meets_a_writer_going_to_sleep, None;
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock]
 
     peer_killed_in_the_middle_of_a_write, None;
@@ -116,11 +116,11 @@ models! {
 
     peer_killed_between_taking_a_waiter_and_waking_it, None;
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock, WakeUnasked Deadlock]
 
     poller_learns_of_the_hang_up_and_wakes_a_sleeper, Some(3);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock]
 }

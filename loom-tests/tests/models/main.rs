@@ -104,6 +104,7 @@ macro_rules! twin_test {
     };
 }
 
+mod announced;
 mod close;
 mod coverage;
 mod datagram;

@@ -270,17 +270,17 @@ models! {
 
     waiter_for_a_signal_meets_a_pulse, Some(2);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ArmThenCheck Deadlock, ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, RecordRise Deadlock, WakeAfterSignal Deadlock]
 
     poller_for_a_signal_meets_a_pulse, Some(2);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ArmThenCheck Deadlock, ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, RecordRise Deadlock, WakeAfterSignal Deadlock]
 
     both_ends_set_signals_at_once, Some(2);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ArmThenCheck Deadlock, ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterSignal Deadlock]
 
     signal_carries_what_was_written_before, Some(3);
@@ -290,12 +290,12 @@ models! {
 
     waiter_meets_a_disposition_pulse, Some(2);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ArmThenCheck Deadlock, ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock]
 
     waiter_for_writability_meets_an_enable, Some(2);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ArmThenCheck Deadlock, ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterEnable Deadlock]
 
     reader_sees_that_writing_was_enabled, Some(3);
@@ -305,7 +305,7 @@ models! {
 
     waiter_meets_a_close, Some(3);
     relaxed []
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ArmThenCheck Deadlock, ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterClose Deadlock]
 
     peer_killed_between_taking_waiters_and_alerting_them, Some(3);
@@ -325,6 +325,6 @@ models! {
 
     waiter_woken_for_nothing_arms_again, Some(3);
     relaxed [RaiseEvents Deadlock, CountEvents Deadlock]
-    dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
+    dropped [ArmThenCheck Deadlock, ChangeThenLook Deadlock]
     skipped [CheckAfterArm Deadlock, WakeAfterSignal Deadlock]
 }
