@@ -824,11 +824,13 @@ fn scribble(shared: &Shared, random: &mut Random) {
         Word64::TailCursor,
         Word64::HeadCursor,
     ];
-    const WORDS32: [Word32; 6] = [
+    const WORDS32: [Word32; 8] = [
         Word32::ConsumerWaiter,
         Word32::ProducerWaiter,
         Word32::Events,
         Word32::Writing,
+        Word32::ConsumerAnnounced,
+        Word32::ProducerAnnounced,
         Word32::ConsumerFlags,
         Word32::ProducerFlags,
     ];
@@ -858,11 +860,11 @@ fn scribble(shared: &Shared, random: &mut Random) {
             word.store(random.next() >> random.below(64), SeqCst);
         }
         401..550 => {
-            let word = shared.word32(side, WORDS32[random.below(4) as usize]);
+            let word = shared.word32(side, WORDS32[random.below(6) as usize]);
             word.store(random.below(32) as u32, SeqCst);
         }
         550 => {
-            let word = shared.word32(side, WORDS32[random.below(6) as usize]);
+            let word = shared.word32(side, WORDS32[random.below(8) as usize]);
             word.store(random.next() as u32, SeqCst);
         }
         551..560 => {

@@ -299,7 +299,7 @@ impl<'a> Driver<'a> {
             }
             Op::GrantAll(n) if stream => {
                 // It need not say what is in the way.
-                let grant = writer.begin_all(n);
+                let grant = writer.begin_all(n, n);
                 needs_nothing = grant.is_none();
                 Ok(grant.map_or(0, |grant| {
                     assert!(n > 0 && grant.len() == n, "{} of {n}", grant.len());
@@ -997,6 +997,9 @@ fn targets(kind: Kind) -> Vec<Target> {
         (c, Load64(Word64::ReadThreshold, Site::Threshold)),
         (c, Load64(Word64::WriteThreshold, Site::Threshold)),
         (c, Load32(Word32::Events, Site::CountEvents)),
+        // Whether the other end makes full fences.
+        (c, Load32(Word32::ProducerAnnounced, Site::ObserveAnnounced)),
+        (p, Load32(Word32::ConsumerAnnounced, Site::ObserveAnnounced)),
         // Payload, and for datagrams the lengths in it.
         (c, Bytes),
     ];
@@ -1008,7 +1011,7 @@ fn targets(kind: Kind) -> Vec<Target> {
 }
 
 /// Every site whose value comes from the memory. All others only store.
-const LOADS: [Site; 18] = [
+const LOADS: [Site; 19] = [
     Site::ObserveTail,
     Site::ObserveHead,
     Site::Cursor,
@@ -1027,6 +1030,7 @@ const LOADS: [Site; 18] = [
     Site::Arm,
     Site::Disarm,
     Site::TakeWaiter,
+    Site::ObserveAnnounced,
 ];
 
 fn site((_, access): Target) -> Option<Site> {

@@ -1,6 +1,10 @@
 //! The same jobs over zocket, over what else there is, and over the machine itself.
 
 #![allow(missing_docs, reason = "a program")]
+#![allow(
+    dead_code,
+    reason = "transports between threads and the results of whole runs are still to come"
+)]
 
 mod channel;
 mod contestant;

@@ -264,7 +264,10 @@ impl Stream {
 
 #[inline(always)]
 fn try_read(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
-    if let Some(reader) = half.unobserved() {
+    // Who wants nothing need not look, and has found nothing out.
+    if !buf.is_empty()
+        && let Some(reader) = half.unobserved()
+    {
         if let Some(len) = reader.read_at_once(buf) {
             return Ok(len);
         }

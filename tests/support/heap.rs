@@ -14,7 +14,7 @@ use zocket::protocol::{Deadline, Fence, Memory, Notify, Park, Site, Wake, Word32
 #[derive(Debug)]
 pub(crate) struct Heap {
     words64: [AtomicU64; 11],
-    words32: [AtomicU32; 6],
+    words32: [AtomicU32; 8],
     data: Box<[AtomicU8]>,
     asleep: Mutex<()>,
     woken: Condvar,
@@ -46,6 +46,8 @@ fn index32(word: Word32) -> usize {
         Word32::ProducerWaiter => 3,
         Word32::Writing => 4,
         Word32::Events => 5,
+        Word32::ConsumerAnnounced => 6,
+        Word32::ProducerAnnounced => 7,
     }
 }
 
