@@ -33,9 +33,9 @@ const PROMPT: Duration = Duration::from_micros(5);
 /// Sleeps that last longer are not due to slow wake-ups.
 const WORTH_A_TRIAL: Duration = Duration::from_micros(100);
 /// Waits of a trial.
-const TRIAL: u32 = 4;
+const TRIAL: u16 = 4;
 /// Sleeps between two trials, at first and at most.
-const GAPS: [u32; 2] = [8, 1024];
+const GAPS: [u16; 2] = [8, 1024];
 /// Looks between two readings of the clock.
 const LOOKS: u32 = 16;
 
@@ -43,12 +43,36 @@ const LOOKS: u32 = 16;
 #[derive(Clone, Copy, Debug)]
 pub struct Spinner {
     enabled: bool,
-    budget: Duration,
+    budget: Nanos,
     /// Waits of a trial that are left, and how long each looks.
-    trial: (u32, Duration),
+    trial: (u16, Nanos),
     /// Sleeps until the next trial, and between it and the one after.
-    until_trial: u32,
-    gap: u32,
+    until_trial: u16,
+    gap: u16,
+}
+
+/// A time of less than a second, kept small as every endpoint has some.
+#[derive(Clone, Copy, Debug)]
+struct Nanos(u32);
+
+impl Nanos {
+    const ZERO: Self = Self(0);
+
+    fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl From<Nanos> for Duration {
+    fn from(nanos: Nanos) -> Self {
+        Self::from_nanos(nanos.0.into())
+    }
+}
+
+impl From<Duration> for Nanos {
+    fn from(time: Duration) -> Self {
+        Self(u32::try_from(time.as_nanos()).unwrap_or(u32::MAX))
+    }
 }
 
 /// A wait for which looking has ended without success.
@@ -62,8 +86,8 @@ impl Spinner {
     pub fn adaptive() -> Self {
         Self {
             enabled: true,
-            budget: FIRST,
-            trial: (0, Duration::ZERO),
+            budget: FIRST.into(),
+            trial: (0, Nanos::ZERO),
             until_trial: GAPS[0],
             gap: GAPS[0],
         }
@@ -114,10 +138,10 @@ impl Spinner {
     /// How long the coming wait may look.
     fn limit(&mut self) -> Duration {
         match &mut self.trial {
-            (0, _) => self.budget,
+            (0, _) => self.budget.into(),
             (left, time) => {
                 *left -= 1;
-                self.budget.max(*time)
+                Duration::from(self.budget).max((*time).into())
             }
         }
     }
@@ -131,7 +155,8 @@ impl Spinner {
             // In a trial: the peer had to be woken. The next answer shows what that was good for.
             return;
         }
-        self.budget = self.budget.max((2 * took + MARGIN).min(MOST));
+        let due = (2 * took + MARGIN).min(MOST);
+        self.budget = Duration::from(self.budget).max(due).into();
     }
 
     /// A wait has ended after looking had: in a `sleep`, or just before.
@@ -141,15 +166,15 @@ impl Spinner {
             return self.answered(took);
         }
         self.trial.0 = 0;
-        self.budget /= 2;
-        if self.budget < Duration::from_micros(1) {
-            self.budget = Duration::ZERO;
+        self.budget.0 /= 2;
+        if Duration::from(self.budget) < Duration::from_micros(1) {
+            self.budget = Nanos::ZERO;
         }
         if took <= WORTH_A_TRIAL {
             self.until_trial = self.until_trial.saturating_sub(1);
         }
         if self.until_trial == 0 {
-            self.trial = (TRIAL, (2 * took).min(WORTH_A_TRIAL));
+            self.trial = (TRIAL, (2 * took).min(WORTH_A_TRIAL).into());
             self.until_trial = self.gap;
             self.gap = (2 * self.gap).min(GAPS[1]);
         }
