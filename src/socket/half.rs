@@ -244,14 +244,18 @@ impl<E: End> Half<E> {
         result.or_else(|error| self.attempt_again(error, call))
     }
 
+    /// Counts a call that finds nothing; once in a while asks the kernel whether the peer is gone.
+    #[inline(always)]
+    fn has_learned_of_hang_up(&mut self) -> bool {
+        self.misses.count(self.end.total())
+            && !self.link().is_watched()
+            && self.link().look_for_hang_up()
+    }
+
     /// Does what an error calls for; says whether the answer may be another now.
     fn look_into(&mut self, error: Error) -> bool {
         match error {
-            Error::WouldBlock => {
-                self.misses.count(self.end.total())
-                    && !self.link().is_watched()
-                    && self.link().look_for_hang_up()
-            }
+            Error::WouldBlock => self.has_learned_of_hang_up(),
             Error::Protocol(violation) => {
                 self.link().disconnect(violation);
                 false
@@ -340,7 +344,7 @@ impl Receiving {
     /// block, and that is counted. If not, an [`attempt`](Self::attempt) tells.
     #[inline(always)]
     pub(super) fn found_nothing(&mut self) -> bool {
-        self.end.is_idle() && !self.misses.count(self.end.total())
+        self.end.is_idle() && !self.has_learned_of_hang_up()
     }
 }
 
