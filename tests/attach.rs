@@ -229,8 +229,8 @@ fn message_that_is_no_endpoints_is_refused() {
         );
         // A newer version may have longer messages; its number comes first.
         let mut newer = [parts.message.clone(), vec![0; 40]].concat();
-        newer[8] = 3;
-        let found = 3;
+        newer[8] = 4;
+        let found = 4;
         assert_eq!(
             refused(envelope(&newer, &fds)),
             (Error::UnsupportedVersion { found }, true)

@@ -15,7 +15,7 @@ use zocket::zx::{
     Status, ZX_SOCKET_PEER_CLOSED, ZX_SOCKET_READABLE, ZX_SOCKET_STREAM, ZX_SOCKET_WRITABLE,
     ZX_TIME_INFINITE, zx_object_wait_one, zx_socket_create, zx_socket_read, zx_socket_write,
 };
-use zocket::{Datagram, Error, Signals, Stream, process};
+use zocket::{Builder, Error, Signals, Stream, process};
 
 /// What a re-executed test binary is to be.
 const ROLE: &str = "ZOCKET_TEST_ROLE";
@@ -39,6 +39,11 @@ fn forbid_system_calls() {
 fn leave(code: i32) -> ! {
     // SAFETY: ends the process; nothing of it is needed any more.
     unsafe { nix::libc::_exit(code) }
+}
+
+/// Without this a write reserves memory when it first comes to a place in the ring.
+fn reserved() -> Builder {
+    Builder::new().reserve(true)
 }
 
 fn read(stream: &mut Stream, message: &mut [u8; 8]) {
@@ -85,8 +90,8 @@ fn exchange(mut stream: Stream) {
 
 /// One thread with both ends: every operation finds what it needs.
 fn all_operations() {
-    let (mut a, mut b) = Stream::pair().unwrap();
-    let (mut c, mut d) = Datagram::pair().unwrap();
+    let (mut a, mut b) = reserved().stream_pair().unwrap();
+    let (mut c, mut d) = reserved().datagram_pair().unwrap();
     let mut buf = [0; 1024];
     let mut sum = 0;
     forbid_system_calls();
@@ -118,12 +123,14 @@ fn all_operations() {
 
 /// One thread with both ends: what is so is found without asking anybody.
 fn signals_that_are_on() {
-    let (mut a, mut b) = Stream::pair().unwrap();
+    let (mut a, mut b) = reserved().stream_pair().unwrap();
     let (x, y) = zx_socket_create(ZX_SOCKET_STREAM).unwrap();
-    // The first call of a thread numbers it, and becomes the owner of the direction.
+    // The first call of a thread numbers it, and becomes the owner of the direction. The first
+    // that comes to a place in the ring reserves memory for it.
+    let mut full = vec![0; 256 << 10];
     for (from, to) in [(x, y), (y, x)] {
-        assert_eq!(zx_socket_write(from, 0, b"first"), Ok(5));
-        assert_eq!(zx_socket_read(to, 0, &mut [0; 8]), Ok(5));
+        assert_eq!(zx_socket_write(from, 0, &full), Ok(full.len()));
+        assert_eq!(zx_socket_read(to, 0, &mut full), Ok(full.len()));
     }
     let both = Signals::READABLE | Signals::WRITABLE;
     let mut buf = [0; 64];
@@ -184,7 +191,7 @@ fn run(role: &str) -> ExitStatus {
 
 #[test]
 fn exchange_between_processes_that_are_awake_makes_no_system_call() {
-    let (a, b) = Stream::pair().unwrap();
+    let (a, b) = reserved().stream_pair().unwrap();
     let mut first = process::spawn(child("exchange"), [("peer", a.into())]).unwrap();
     let mut second = process::spawn(child("exchange"), [("peer", b.into())]).unwrap();
     assert_eq!(first.wait().unwrap().code(), Some(0));

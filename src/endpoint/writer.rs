@@ -51,15 +51,16 @@ impl<M: Park> Writer<M> {
     /// # Errors
     /// In this order: [`Error::PeerClosed`], [`Error::WriteDisabled`],
     /// [`Error::TooLarge`] if `least` exceeds the capacity,
-    /// [`Error::WouldBlock`] if less than `least` is free;
+    /// [`Error::WouldBlock`] if less than `least` is free, [`Error::NoMemory`] if it has no memory
+    /// yet and the system gives none;
     /// [`Error::Protocol`] if the head is impossible.
     #[inline(always)]
     pub fn begin(&mut self, least: usize, most: usize) -> Result<Grant<'_, M>> {
-        let mut free = self.ring.free();
-        if free < most as u64 {
-            free = self.look_for_space(least)?;
+        let mut at_hand = self.ring.at_hand();
+        if at_hand < most as u64 {
+            at_hand = self.look_for_space(least, most)?;
         }
-        let (grant, refused) = self.mark((most as u64).min(free) as usize);
+        let (grant, refused) = self.mark((most as u64).min(at_hand) as usize);
         match refused {
             0 => Ok(grant),
             flags => Err(grant.refuse(flags)),
@@ -70,7 +71,7 @@ impl<M: Park> Writer<M> {
     /// fit, if nothing is known to be in its way; if something is, [`begin`](Self::begin) tells.
     #[inline(always)]
     pub fn begin_all(&mut self, len: usize, ring: usize) -> Option<Grant<'_, M>> {
-        if len == 0 || len as u64 > self.ring.free() || ring > self.ring.in_one_piece() {
+        if len == 0 || len as u64 > self.ring.at_hand() || ring > self.ring.in_one_piece() {
             return None;
         }
         match self.mark(len) {
@@ -97,20 +98,36 @@ impl<M: Park> Writer<M> {
     /// As [`begin`](Self::begin), if there is not.
     #[inline]
     pub fn check_space(&mut self, least: usize) -> Result<()> {
-        if self.ring.free() < least as u64 {
-            self.look_for_space(least)?;
+        if self.ring.at_hand() < least as u64 {
+            self.look_for_space(least, least)?;
         }
         Ok(())
     }
 
-    /// The slow half of `begin`: the cached head says that there is too little.
+    /// The slow half of `begin`: as far as is known there is too little.
     #[inline]
-    fn look_for_space(&mut self, least: usize) -> Result<u64> {
+    fn look_for_space(&mut self, least: usize, most: usize) -> Result<u64> {
         let free = self.ring.refresh().map_err(Error::Protocol)?;
-        if free >= least as u64 {
-            return Ok(free);
+        if free < least as u64 {
+            return Err(self.why_no_space(least));
         }
-        Err(self.why_no_space(least))
+        let wanted = free.min(most as u64);
+        if self.ring.at_hand() < wanted {
+            self.reserve(least as u64, wanted)?;
+        }
+        Ok(self.ring.at_hand())
+    }
+
+    /// Gives memory to free space that never had any; to `least` bytes if there is not more.
+    #[cold]
+    #[inline(never)]
+    fn reserve(&mut self, least: u64, wanted: u64) -> Result<()> {
+        self.check()?;
+        match self.ring.reserve(wanted) {
+            Err(_) if self.ring.at_hand() >= least.max(1) => Ok(()),
+            Err(_) if least < wanted => self.ring.reserve(least.max(1)),
+            result => result,
+        }
     }
 
     #[cold]

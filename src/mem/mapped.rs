@@ -106,6 +106,11 @@ impl Mapped {
         unsafe { SharedSliceMut::new(self.data_at(offset, len), len) }
     }
 
+    /// Where the data area begins in the region.
+    fn start(&self) -> usize {
+        self.region.offset_of(self.data)
+    }
+
     /// The futex in `word`.
     pub(crate) fn futex(&self, word: Word32) -> &AtomicU32 {
         self.word32(word)
@@ -167,6 +172,17 @@ impl Memory for Mapped {
     #[inline(always)]
     fn area(&self) -> usize {
         self.area
+    }
+
+    fn reserved(&self) -> usize {
+        let reserved = self.region.reserved();
+        reserved.saturating_sub(self.start()).min(self.area)
+    }
+
+    fn reserve(&self, from: usize, to: usize) -> Result<usize> {
+        let start = self.start();
+        let reserved = self.region.reserve(start + from..start + to)?;
+        Ok((reserved - start).min(self.area))
     }
 
     #[inline(always)]

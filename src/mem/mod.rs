@@ -63,6 +63,20 @@ pub trait Memory {
 
     /// Ring bytes of the data area.
     fn area(&self) -> usize;
+    /// Ring bytes from the beginning of the area that are known to have memory behind them. Others
+    /// must not be written before they are [reserved](Self::reserve).
+    fn reserved(&self) -> usize {
+        self.area()
+    }
+    /// Gives memory to the ring bytes between two offsets, those that have some keep it, and
+    /// returns up to where there is memory now.
+    ///
+    /// # Errors
+    /// What the system refused.
+    fn reserve(&self, from: usize, to: usize) -> Result<usize> {
+        let _ = from;
+        Ok(to)
+    }
     /// Copies `src` to the data area at `offset`.
     ///
     /// # Panics
@@ -157,6 +171,14 @@ where
     #[inline(always)]
     fn area(&self) -> usize {
         (**self).area()
+    }
+
+    fn reserved(&self) -> usize {
+        (**self).reserved()
+    }
+
+    fn reserve(&self, from: usize, to: usize) -> Result<usize> {
+        (**self).reserve(from, to)
     }
 
     #[inline(always)]

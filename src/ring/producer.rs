@@ -5,6 +5,10 @@ use crate::error::{Result, Violation};
 use crate::layout::Kind;
 use crate::mem::{Memory, Site, Word64};
 
+/// Ring bytes that are given memory at once, at most, beyond what a write needs: more would be
+/// felt as a pause.
+const MOST_AHEAD: usize = 1 << 20;
+
 /// The writing side of a ring: space, bytes, publication.
 #[derive(Debug)]
 pub struct Producer<M> {
@@ -13,6 +17,10 @@ pub struct Producer<M> {
     tail: u64,
     /// Payload bytes consumed, as last seen; may be too small.
     head: u64,
+    /// Where the tail must not pass: all up to there is free, as last seen, and has memory.
+    limit: u64,
+    /// Ring bytes from the beginning of the area that have memory.
+    reserved: usize,
     /// Ring bytes published; counted for records only.
     cursor: u64,
     /// Where the next byte goes, within the area.
@@ -28,15 +36,19 @@ impl<M: Memory> Producer<M> {
     /// [`Error::Protocol`](crate::Error::Protocol) if the positions are impossible.
     pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
         let (tail, head) = positions(&mem, capacity)?;
-        Ok(Self {
+        let mut producer = Self {
             tail,
             head,
+            limit: tail,
+            reserved: mem.reserved(),
             cursor: mem.load64(Word64::TailCursor, Site::Cursor),
             offset: offset(&mem, kind, tail, Word64::TailCursor),
             capacity: capacity as u64,
             broken: None,
             mem,
-        })
+        };
+        producer.limit = producer.find_limit();
+        Ok(producer)
     }
 
     /// The memory underneath.
@@ -62,6 +74,12 @@ impl<M: Memory> Producer<M> {
         self.capacity - self.tail.wrapping_sub(self.head)
     }
 
+    /// Payload bytes that can be written as things are: free as last seen, and with memory.
+    #[inline(always)]
+    pub fn at_hand(&self) -> u64 {
+        self.limit.wrapping_sub(self.tail)
+    }
+
     /// Looks at the head again and returns the free payload bytes.
     ///
     /// # Errors
@@ -79,7 +97,43 @@ impl<M: Memory> Producer<M> {
             return Err(self.break_off(Violation::HeadOutOfRange));
         }
         self.head = head;
+        self.limit = self.find_limit();
         Ok(self.free())
+    }
+
+    /// Gives memory to what `payload` more bytes need, however they are divided, and to some more
+    /// with it.
+    ///
+    /// Twice what there was, so that a small use takes little and a large one few calls.
+    ///
+    /// # Errors
+    /// What the system refused. What there was before is still there.
+    #[cold]
+    pub fn reserve(&mut self, payload: u64) -> Result<()> {
+        let area = self.mem.area();
+        let needed = (payload * self.ring_per_payload()).min((area - self.offset) as u64) as usize;
+        // What does not end within the area goes on at its beginning, which has memory by then.
+        let least = self.offset + needed;
+        let ample = (self.reserved + self.reserved.min(MOST_AHEAD)).clamp(least, area);
+        let reserve = |to| self.mem.reserve(self.reserved, to);
+        self.reserved = reserve(ample).or_else(|_| reserve(least))?;
+        self.limit = self.find_limit();
+        Ok(())
+    }
+
+    fn find_limit(&self) -> u64 {
+        let area = self.mem.area();
+        let mut at_hand = self.free();
+        if self.reserved < area {
+            let backed = self.reserved.saturating_sub(self.offset) as u64;
+            at_hand = at_hand.min(backed / self.ring_per_payload());
+        }
+        self.tail.wrapping_add(at_hand)
+    }
+
+    /// Ring bytes that a byte of payload may need at most, prefixes included.
+    fn ring_per_payload(&self) -> u64 {
+        self.mem.area() as u64 / self.capacity
     }
 
     /// Makes this side useless: no space, and `refresh` reports why.
@@ -87,6 +141,7 @@ impl<M: Memory> Producer<M> {
     fn break_off(&mut self, violation: Violation) -> Violation {
         self.broken = Some(violation);
         self.head = self.tail.wrapping_sub(self.capacity);
+        self.limit = self.tail;
         violation
     }
 

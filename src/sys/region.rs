@@ -1,8 +1,14 @@
-//! The shared memory of a pair: made, sealed, reserved, checked, mapped.
+//! The shared memory of a pair: made, sealed, checked, mapped, reserved.
+//!
+//! Pages exist before anything is written to them: if there are none that is an error of a call,
+//! and never a SIGBUS. The page with the control words exists from the beginning. The others are
+//! reserved as a producer first comes to them, unless it is wished otherwise: 129 pages at once took
+//! 135 us, and 75 us to give back, where all else about a pair takes 25.
 
 #![allow(unsafe_code, reason = "addresses into a mapping")]
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
@@ -14,15 +20,24 @@ use nix::sys::statfs::fstatfs;
 use nix::unistd::ftruncate;
 
 use crate::error::{Error, Result, errno_of};
-use crate::layout::{HEADER_SIZE, HUGE_PAGE_SHIFT, Header};
+use crate::layout::{HEADER_SIZE, HUGE_PAGE_SHIFT, Header, PAGE_SHIFT};
 
 /// What to ask of the memory beyond its existence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wishes {
+    /// Every page exists at once.
+    pub(crate) reserve: bool,
     /// Every page is entered into the page table at once.
     pub(crate) prefault: bool,
     /// Pages are locked in memory.
     pub(crate) lock: bool,
+}
+
+impl Wishes {
+    /// Whether all pages must exist at once, for this wish or for another.
+    fn all_pages(self, header: &Header) -> bool {
+        self.reserve || self.prefault || self.lock || header.page_shift == HUGE_PAGE_SHIFT
+    }
 }
 
 /// Who has sent a memfd.
@@ -40,6 +55,8 @@ pub(crate) struct Region {
     map: MmapRaw,
     memfd: OwnedFd,
     header: Header,
+    /// Bytes from the beginning whose pages exist before anything is written.
+    reserved: usize,
 }
 
 /// No later change of the size, and no change of the seals.
@@ -48,23 +65,29 @@ fn seals() -> SealFlag {
 }
 
 impl Region {
-    /// Makes the memory that `header` describes, all of it reserved.
+    /// Makes the memory that `header` describes.
     ///
     /// # Errors
     /// [`Error::NoMemory`] if there is not that much, or no huge pages; else the
     /// call that failed.
     pub(crate) fn create(header: Header, wishes: Wishes) -> Result<Self> {
         let memfd = create_memfd(header.page_shift)?;
-        let len = header.total_size() as libc::off_t;
-        ftruncate(&memfd, len).map_err(|e| Error::memory("ftruncate", e))?;
+        let len = header.total_size();
+        ftruncate(&memfd, len as libc::off_t).map_err(|e| Error::memory("ftruncate", e))?;
         // Sealed before anybody else can have it, and before it is filled.
         fcntl(&memfd, FcntlArg::F_ADD_SEALS(seals())).map_err(|e| Error::os("fcntl", e))?;
-        // Every page exists from here on: no SIGBUS for want of memory later.
-        reserve(&memfd, len)?;
-        let region = Self::map(memfd, header)?;
-        region.apply(wishes)?;
-        region.write_header();
-        Ok(region)
+        if wishes.all_pages(&header) {
+            reserve(&memfd, 0..len)?;
+            let region = Self::map(memfd, header, len)?;
+            region.apply(wishes)?;
+            region.write_header();
+            Ok(region)
+        } else {
+            let region = Self::map(memfd, header, 1 << PAGE_SHIFT)?;
+            region.reserve(0..1 << PAGE_SHIFT)?;
+            region.write_header();
+            Ok(region)
+        }
     }
 
     /// Maps a memfd that somebody sent, if it is what it must be.
@@ -76,7 +99,8 @@ impl Region {
     pub(crate) fn attach(memfd: OwnedFd, sender: Sender) -> Result<Self> {
         check_seals(&memfd)?;
         // The size is final now. Every field is copied out before it is checked.
-        let found = fstat(&memfd).map_err(|e| Error::os("fstat", e))?.st_size as u64;
+        let stat = fstat(&memfd).map_err(|e| Error::os("fstat", e))?;
+        let found = stat.st_size as u64;
         let mut bytes = [0; HEADER_SIZE];
         let read =
             nix::sys::uio::pread(&memfd, &mut bytes, 0).map_err(|e| Error::os("pread", e))?;
@@ -94,15 +118,25 @@ impl Region {
         if sender == Sender::Stranger && is_huge(&memfd)? {
             return Err(Error::HugePages);
         }
-        Self::map(memfd, header)
+        // Blocks are of 512 bytes. Only a hint: whoever can reserve pages can give them back, too.
+        let reserved = match stat.st_blocks as u64 * 512 >= expected {
+            true => header.total_size(),
+            false => 1 << PAGE_SHIFT,
+        };
+        Self::map(memfd, header, reserved)
     }
 
-    fn map(memfd: OwnedFd, header: Header) -> Result<Self> {
+    fn map(memfd: OwnedFd, header: Header, reserved: usize) -> Result<Self> {
         let map = MmapOptions::new()
             .len(header.total_size())
             .map_raw(&memfd)
             .map_err(|e| Error::memory("mmap", errno_of(&e)))?;
-        Ok(Self { map, memfd, header })
+        Ok(Self {
+            map,
+            memfd,
+            header,
+            reserved,
+        })
     }
 
     fn apply(&self, wishes: Wishes) -> Result<()> {
@@ -136,6 +170,38 @@ impl Region {
         self.memfd.as_fd()
     }
 
+    /// Bytes from the beginning whose pages exist for all that is known.
+    pub(crate) fn reserved(&self) -> usize {
+        self.reserved
+    }
+
+    /// Has the pages of a range exist, and returns where the last of them ends. The content of
+    /// those that do is kept.
+    ///
+    /// They are entered into the page table by the same call, where the kernel can do that:
+    /// `fallocate`, and a page fault for each, take 1.4 times as long.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; else [`Error::Os`].
+    pub(crate) fn reserve(&self, range: Range<usize>) -> Result<usize> {
+        let populate = Advice::PopulateWrite;
+        let end = range.end.next_multiple_of(1 << PAGE_SHIFT);
+        let result = self.map.advise_range(populate, range.start, range.len());
+        match result.map_err(|e| errno_of(&e)) {
+            Ok(()) => Ok(end),
+            // Linux before 5.14.
+            Err(Errno::EINVAL) => reserve(&self.memfd, range).map(|()| end),
+            // Where an access would be a SIGBUS.
+            Err(Errno::EFAULT) => Err(Error::NoMemory),
+            Err(errno) => Err(Error::memory("madvise", errno)),
+        }
+    }
+
+    /// How far into the region an address lies.
+    pub(crate) fn offset_of(&self, address: NonNull<u8>) -> usize {
+        address.addr().get() - self.at(0, 0).addr().get()
+    }
+
     /// The address of `offset`, of which `len` bytes are mapped as long as `self`.
     ///
     /// # Panics
@@ -163,14 +229,15 @@ fn create_memfd(page_shift: u32) -> Result<OwnedFd> {
     .map_err(|e| Error::memory("memfd_create", e))
 }
 
-/// Gives the file all its pages, some at a time: a signal makes the kernel take back
+/// Gives the file its pages in a range, some at a time: a signal makes the kernel take back
 /// what a call has done so far, and a program with a timer should get on all the same.
-fn reserve(memfd: &OwnedFd, len: libc::off_t) -> Result<()> {
-    const PIECE: libc::off_t = 16 << 20;
-    let mut done = 0;
-    while done < len {
-        let piece = PIECE.min(len - done);
-        match fallocate(memfd, FallocateFlags::empty(), done, piece) {
+fn reserve(memfd: &OwnedFd, range: Range<usize>) -> Result<()> {
+    const PIECE: usize = 16 << 20;
+    let mut done = range.start;
+    while done < range.end {
+        let piece = PIECE.min(range.end - done);
+        let (offset, len) = (done as libc::off_t, piece as libc::off_t);
+        match fallocate(memfd, FallocateFlags::empty(), offset, len) {
             Ok(()) => done += piece,
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::memory("fallocate", errno)),

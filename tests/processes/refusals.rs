@@ -31,6 +31,8 @@ pub(crate) const ROLES: &[Role] = &[
     ("no_descriptors_for_watcher", no_descriptors_for_watcher),
     ("no_descriptors_at_all", no_descriptors_at_all),
     ("no_pages", no_pages),
+    ("no_more_pages", no_more_pages),
+    ("no_populating", no_populating),
     ("no_address_space", no_address_space),
     ("no_memfd", no_memfd),
     ("no_noexec_flag", no_noexec_flag),
@@ -306,11 +308,21 @@ fn hang_up_is_noticed_by_a_process_that_may_open_nothing() {
     run("no_descriptors_at_all");
 }
 
-fn no_pages(_: &Control) {
+/// From here on no memory can be had for rings.
+fn refuse_pages() {
+    // Where an access would be a SIGBUS.
+    refuse_call(libc::SYS_madvise, libc::EFAULT);
     refuse_call(libc::SYS_fallocate, libc::ENOSPC);
+}
+
+fn no_pages(_: &Control) {
+    refuse_pages();
     leaves_nothing(|| {
         assert_eq!(Stream::pair().unwrap_err(), Error::NoMemory);
         assert_eq!(Datagram::pair().unwrap_err(), Error::NoMemory);
+        let all = Builder::new().reserve(true);
+        assert_eq!(all.stream_pair().unwrap_err(), Error::NoMemory);
+        assert_eq!(all.datagram_pair().unwrap_err(), Error::NoMemory);
     });
 }
 
@@ -319,9 +331,68 @@ fn pair_without_pages_is_no_memory() {
     run("no_pages");
 }
 
+/// A pair that has no memory but its first page writes what fits there and loses nothing; one that
+/// has all, here or where it went, knows no want.
+fn no_more_pages(_: &Control) {
+    let (mut a, mut b) = Stream::pair().expect("a pair");
+    let (mut c, mut d) = Datagram::pair().expect("a pair");
+    let all = Builder::new().reserve(true);
+    let (mut e, mut f) = all.stream_pair().expect("a pair");
+    refuse_pages();
+
+    let mut buf = vec![0; 256 << 10];
+    let n = a.try_write(&[7; 10_000]).expect("the rest of a page");
+    assert!((2000..4096).contains(&n), "{n} bytes were written");
+    assert_eq!(a.try_write(&[8]), Err(Error::NoMemory));
+    let error = a.write_all(&[8]).expect_err("no memory");
+    assert_eq!(error.kind(), std::io::ErrorKind::OutOfMemory);
+    assert_eq!(a.try_reserve(1).unwrap_err(), Error::NoMemory);
+    assert_eq!(b.try_read(&mut buf), Ok(n));
+    assert!(buf[..n].iter().all(|&byte| byte == 7));
+    assert_eq!(b.try_write(&[1]), Err(Error::NoMemory), "a page of its own");
+    assert!(a.signals().contains(Signals::WRITABLE), "there is space");
+
+    assert_eq!(c.try_send(&[1; 3000]), Err(Error::NoMemory));
+    assert_eq!(c.try_send(&[2; 300]), Ok(300));
+    assert_eq!(d.try_recv(&mut buf), Ok(300));
+
+    for _ in 0..3 {
+        works(&mut e, &mut f);
+        assert_eq!(e.try_write(&buf), Ok(buf.len()));
+        assert_eq!(f.try_read(&mut buf), Ok(buf.len()));
+        let envelope = OwnedFd::try_from(e).expect("packed");
+        e = Stream::try_from(envelope).expect("claimed");
+    }
+    drop(b);
+    assert_eq!(a.try_write(&[8]), Err(Error::PeerClosed), "the same as ever");
+}
+
+#[test]
+fn write_for_which_there_are_no_pages_is_no_memory_and_loses_nothing() {
+    run("no_more_pages");
+}
+
+/// As on Linux before 5.14.
+fn no_populating(_: &Control) {
+    refuse_call(libc::SYS_madvise, libc::EINVAL);
+    let (mut a, mut b) = Stream::pair().expect("a pair");
+    let (data, mut buf) = (vec![7; 256 << 10], vec![0; 256 << 10]);
+    for (a, b) in [(&mut a, &mut b)] {
+        assert_eq!(a.try_write(&data), Ok(data.len()));
+        assert_eq!(b.try_read(&mut buf), Ok(data.len()));
+        assert_eq!(buf, data);
+    }
+    refuse_call(libc::SYS_fallocate, libc::ENOSPC);
+    assert_eq!(b.try_write(&data), Err(Error::NoMemory));
+    assert_eq!(Stream::pair().unwrap_err(), Error::NoMemory);
+}
+
+#[test]
+fn old_kernel_reserves_pages_in_its_own_way() {
+    run("no_populating");
+}
+
 fn no_address_space(_: &Control) {
-    // The pages themselves are not what is short here: none are reserved.
-    refuse_call(libc::SYS_fallocate, 0);
     let (_, hard) = getrlimit(Resource::RLIMIT_AS).expect("a known resource");
     let limit = 1 << 30;
     setrlimit(Resource::RLIMIT_AS, limit, hard).expect("less is always allowed");

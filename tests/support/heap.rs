@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Condvar, Mutex};
 
-use zocket::Result;
+use zocket::{Error, Result};
 use zocket::protocol::{Deadline, Fence, Memory, Notify, Park, Site, Wake, Word32, Word64};
 
 /// One direction on the heap.
@@ -16,6 +16,9 @@ pub(crate) struct Heap {
     words64: [AtomicU64; 11],
     words32: [AtomicU32; 8],
     data: Box<[AtomicU8]>,
+    /// Bytes of the area that have memory, and how many may have some.
+    reserved: AtomicUsize,
+    reservable: usize,
     asleep: Mutex<()>,
     woken: Condvar,
     rings: AtomicUsize,
@@ -54,7 +57,15 @@ fn index32(word: Word32) -> usize {
 impl Heap {
     /// An empty direction with a data area of this size.
     pub(crate) fn new(area: usize) -> Self {
+        Self::sparse(area, area, area)
+    }
+
+    /// One of which only a part has memory, and of which no more than another part can be given
+    /// any.
+    pub(crate) fn sparse(area: usize, reserved: usize, reservable: usize) -> Self {
         Self {
+            reserved: reserved.into(),
+            reservable,
             words64: Default::default(),
             words32: Default::default(),
             data: (0..area).map(|_| AtomicU8::new(0)).collect(),
@@ -166,7 +177,26 @@ impl Memory for Heap {
         self.data.len()
     }
 
+    fn reserved(&self) -> usize {
+        self.reserved.load(Ordering::SeqCst)
+    }
+
+    fn reserve(&self, from: usize, to: usize) -> Result<usize> {
+        assert!(from == self.reserved() && from < to && to <= self.area());
+        if to > self.reservable {
+            return Err(Error::NoMemory);
+        }
+        // In pages, as it were.
+        let end = to.next_multiple_of(16).min(self.area());
+        self.reserved.store(end, Ordering::SeqCst);
+        Ok(end)
+    }
+
     fn copy_in(&self, offset: usize, src: &[u8]) {
+        assert!(
+            offset + src.len() <= self.reserved(),
+            "a copy to where there is no memory"
+        );
         for (to, from) in self.range(offset, src.len()).iter().zip(src) {
             to.store(*from, Ordering::Relaxed);
         }
