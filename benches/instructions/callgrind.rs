@@ -18,8 +18,8 @@ use crate::paths::{COUNTED, Path, Turn};
 /// As many messages of 8 bytes as an endpoint's ring holds. What happens once each time round
 /// has its share in the average.
 const CALLS: u32 = (256 << 10) / 8;
-/// What is executed by fewer calls than one of so many is not held against a bare path: once each
-/// time round the ring looks full to the writer, and it takes the long way to look again.
+/// What fewer calls than one of so many execute is counted, but they may do what they like: once
+/// each time round the ring looks full to the writer, which takes the long way then to look again.
 const RARE: u64 = 1000;
 
 /// What the counted calls of a path have executed.
@@ -144,7 +144,8 @@ impl Profile {
         let total: u64 = functions
             .flat_map(|(_, function)| function.executed.values())
             .sum();
-        total as f64 / f64::from(CALLS)
+        // What happens once each time round is less than what is printed.
+        (total as f64 / f64::from(CALLS) * 10.0).round() / 10.0
     }
 
     /// Functions that are called, if not rarely.
@@ -155,13 +156,14 @@ impl Profile {
         others.map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The instructions that are executed in the function itself, if not rarely.
-    pub(crate) fn own_instructions(&self) -> Vec<u64> {
-        let own = self
+    /// Addresses of the instructions of this program that are executed, if not rarely.
+    pub(crate) fn executed(&self) -> Result<Vec<u64>> {
+        let program = env::current_exe()?;
+        let ours = self
             .functions
-            .iter()
-            .filter(|(name, _)| name.contains(COUNTED));
-        own.flat_map(|(_, function)| function.usual()).collect()
+            .values()
+            .filter(|function| program == *function.object);
+        Ok(ours.flat_map(Function::usual).collect())
     }
 }
 

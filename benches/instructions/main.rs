@@ -29,7 +29,7 @@ const TOLERANCE: f64 = 0.05;
 #[derive(Debug, Parser)]
 struct Cli {
     /// Fails if a path takes more instructions than in the baseline, or than its limit.
-    #[arg(long, conflicts_with_all = ["update", "test"])]
+    #[arg(long, conflicts_with_all = ["update", "test", "filter"])]
     check: bool,
     /// Writes the baseline.
     #[arg(long, conflicts_with_all = ["test", "filter"])]
@@ -48,6 +48,11 @@ struct Cli {
 }
 
 impl Cli {
+    /// As criterion decides it.
+    fn is_test(&self) -> bool {
+        self.test || !(self.bench || self.check || self.update)
+    }
+
     fn paths(&self) -> impl Iterator<Item = &'static Path> {
         let filter = self.filter.as_deref().unwrap_or_default();
         PATHS.iter().filter(move |path| path.name.contains(filter))
@@ -61,7 +66,7 @@ fn main() -> Result<ExitCode> {
         callgrind::serve(path.context("no such path")?);
         return Ok(ExitCode::SUCCESS);
     }
-    if cli.test || !cli.bench {
+    if cli.is_test() {
         for path in cli.paths() {
             (path.set_up)()();
             println!("{}: ok", path.name);
@@ -232,11 +237,13 @@ fn find(path: &Path, profile: &Profile, baseline: Option<f64>) -> Result<Vec<Fin
         ),
         Some(_) => {}
     }
-    if path.bare {
+    if !path.may_call {
         for callee in profile.callees() {
             say(Of::Call, format!("calls {callee}"));
         }
-        for instruction in program::heavy(&profile.own_instructions())? {
+    }
+    if program::KNOWS_HEAVY {
+        for instruction in program::heavy(&profile.executed()?)? {
             say(Of::Call, format!("executes {instruction}"));
         }
     }

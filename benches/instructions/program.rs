@@ -16,12 +16,14 @@ pub(crate) fn compiler() -> Result<String> {
     Ok(version.replace("rustc version", "rustc"))
 }
 
-/// Those of the instructions at these addresses that make other CPUs or the kernel wait, or wait
-/// for them. Known for x86-64.
+/// Whether [`heavy`] knows the instructions of this architecture.
+pub(crate) const KNOWS_HEAVY: bool = cfg!(target_arch = "x86_64");
+
+/// Those of the instructions at these addresses that count for many: locked ones, fences and
+/// system calls.
 pub(crate) fn heavy(addresses: &[u64]) -> Result<Vec<String>> {
-    let (Some(first), Some(last)) = (addresses.iter().min(), addresses.iter().max()) else {
-        return Ok(vec![]);
-    };
+    let (first, last) = (addresses.iter().min(), addresses.iter().max());
+    let (first, last) = first.zip(last).context("nothing was executed")?;
     let range = [
         "--disassemble".to_owned(),
         "--no-show-raw-insn".to_owned(),
