@@ -5,6 +5,7 @@ mod futex;
 mod kernel;
 mod lines;
 mod memory;
+mod shmem_ipc;
 mod zocket;
 
 use anyhow::{Context, Result};
@@ -45,6 +46,8 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::processes::<zocket::SpinningDatagram>(),
     Entry::processes::<zocket::BlockingDatagram>(),
     Entry::processes::<zocket::InPlaceDatagram>(),
+    Entry::processes::<shmem_ipc::SpinningRings>(),
+    Entry::processes::<shmem_ipc::BlockingRings>(),
     Entry::processes::<kernel::Pipe>(),
     Entry::processes::<kernel::UnixStream>(),
     Entry::processes::<kernel::UnixSeqpacket>(),
