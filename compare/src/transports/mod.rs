@@ -2,6 +2,8 @@
 
 mod bare_ring;
 mod futex;
+#[cfg(feature = "peers")]
+mod iceoryx2;
 mod kernel;
 mod lines;
 mod memory;
@@ -48,6 +50,10 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::processes::<zocket::InPlaceDatagram>(),
     Entry::processes::<shmem_ipc::SpinningRings>(),
     Entry::processes::<shmem_ipc::BlockingRings>(),
+    #[cfg(feature = "peers")]
+    Entry::processes::<iceoryx2::PollingPorts>(),
+    #[cfg(feature = "peers")]
+    Entry::processes::<iceoryx2::ListeningPorts>(),
     Entry::processes::<kernel::Pipe>(),
     Entry::processes::<kernel::UnixStream>(),
     Entry::processes::<kernel::UnixSeqpacket>(),
