@@ -10,7 +10,6 @@ use std::env;
 use std::fs;
 use std::hint;
 use std::mem::MaybeUninit;
-use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -24,6 +23,7 @@ use ::iceoryx2::prelude::{
 use ::iceoryx2::sample_mut::SampleMut;
 use ::iceoryx2::sample_mut_uninit::SampleMutUninit;
 use ::iceoryx2::service::port_factory::{event, publish_subscribe};
+use ::iceoryx2::testing::remove_global_mgmt_segment;
 use anyhow::{Context, Result};
 
 use crate::channel::{Channel, Class, Name, Parcel, Transport, Waiting};
@@ -59,32 +59,36 @@ pub(crate) type ListeningPorts = Ports<true>;
 // same end, which no other has a part of, and move with it.
 unsafe impl<const EVENTS: bool> Send for Ports<EVENTS> {}
 
-/// The directory of what is not in shared memory.
+/// Where what iceoryx2 keeps on this machine is: a directory, and names in shared memory.
 ///
-/// It has the same name in every run: what one that was killed has left there and in shared
-/// memory is found and removed by the next.
-struct Home(PathBuf);
+/// It is the same in every run: what one that was killed has left is found and removed by the next.
+struct Home(Config);
 
 impl Home {
-    fn new() -> Self {
-        Self(env::temp_dir().join("zocket-compare-iceoryx2"))
-    }
-
-    fn config(&self) -> Result<Config> {
+    fn new() -> Result<Self> {
         let mut config = Config::default();
-        let path = self.0.to_str().context("a path that is no text")?;
+        let path = env::temp_dir().join("zocket-compare-iceoryx2");
+        let path = path.to_str().context("a path that is no text")?;
         config.global.set_root_path(&Path::new(path.as_bytes())?);
         config.global.prefix = FileName::new(b"zocket_compare_")?;
-        Ok(config)
+        Ok(Self(config))
     }
 }
 
 impl Drop for Home {
+    /// Removes what iceoryx2 leaves when all of its nodes are gone: the directory, and a count in
+    /// shared memory.
     fn drop(&mut self) {
-        // Those with something in them are another end's still.
-        for directory in ["nodes", "services", ""] {
-            let _ = fs::remove_dir(self.0.join(directory));
+        let global = &self.0.global;
+        if fs::remove_dir(global.node_dir().to_string()).is_err() {
+            // There is another end in it.
+            return;
         }
+        // SAFETY: nobody uses the count, as every node has something in the directory of nodes
+        // while it is there, and that was empty.
+        let _ = unsafe { remove_global_mgmt_segment::<ipc::Service>(&self.0) };
+        let _ = fs::remove_dir(global.service_dir().to_string());
+        let _ = fs::remove_dir(global.root_path().to_string());
     }
 }
 
@@ -125,9 +129,9 @@ fn events(node: &Node<ipc::Service>, name: &str) -> Result<event::PortFactory<ip
 impl<const EVENTS: bool> Ports<EVENTS> {
     fn new([outgoing, incoming]: [String; 2]) -> Result<Self> {
         set_log_level(LogLevel::Fatal);
-        let home = Home::new();
+        let home = Home::new()?;
         let node = NodeBuilder::new()
-            .config(&home.config()?)
+            .config(&home.0)
             .signal_handling_mode(SignalHandlingMode::Disabled)
             .create::<ipc::Service>()?;
         let listener_and_notifier = || -> Result<_> {
