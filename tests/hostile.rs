@@ -381,7 +381,7 @@ impl<'a> Driver<'a> {
             Op::Now(n) if stream => {
                 // It need not say why there is nothing.
                 let before = reader.ring().queued();
-                let queued = reader.available_now(n).unwrap_or(0);
+                let queued = reader.look(n as u64).unwrap_or(0);
                 assert!(
                     queued == 0 || !self.over || queued == before,
                     "bytes after the end"

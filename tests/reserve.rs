@@ -133,23 +133,23 @@ fn pages(fd: std::os::fd::OwnedFd) -> u64 {
 #[test]
 fn unused_pair_has_one_page_and_a_little_used_one_two() {
     let (mut a, mut b) = Stream::pair().unwrap();
-    assert_eq!(pages(Stream::pair().unwrap().0.try_into().unwrap()), 4096);
+    assert_eq!(pages(Stream::pair().unwrap().0.into()), 4096);
     for _ in 0..100 {
         a.try_write(b"there").unwrap();
         b.try_read(&mut [0; 5]).unwrap();
         b.try_write(b"back").unwrap();
         a.try_read(&mut [0; 4]).unwrap();
     }
-    assert_eq!(pages(a.try_into().unwrap()), 2 * 4096);
+    assert_eq!(pages(a.into()), 2 * 4096);
 }
 
 #[test]
 fn reserved_pair_has_all_its_pages_from_the_beginning() {
     let reserved = Builder::new().reserve(true);
     let (stream, _) = reserved.stream_pair().unwrap();
-    assert_eq!(pages(stream.try_into().unwrap()), 4096 + 2 * (256 << 10));
+    assert_eq!(pages(stream.into()), 4096 + 2 * (256 << 10));
     let (datagram, _) = reserved.datagram_pair().unwrap();
-    assert_eq!(pages(datagram.try_into().unwrap()), 4096 + 4 * (256 << 10));
+    assert_eq!(pages(datagram.into()), 4096 + 4 * (256 << 10));
 }
 
 /// Endpoints that are handed on find what there is.
@@ -162,7 +162,7 @@ fn endpoint_that_moves_goes_on_where_it_was() {
         a.try_send(&message).unwrap();
         assert_eq!(b.try_recv(&mut buf), Ok(message.len()));
         assert_eq!(buf[..message.len()], message);
-        let fd: std::os::fd::OwnedFd = a.try_into().unwrap();
+        let fd: std::os::fd::OwnedFd = a.into();
         a = fd.try_into().unwrap();
     }
 }

@@ -117,6 +117,12 @@ impl LoomMemory {
 }
 
 impl Memory for LoomMemory {
+    type Local<'a> = &'a Self;
+
+    fn local(&self) -> &Self {
+        self
+    }
+
     fn load64(&self, word: Word64, site: Site) -> u64 {
         if unwinding() {
             return 0;

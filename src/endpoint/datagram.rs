@@ -5,6 +5,7 @@ use std::io::{IoSlice, IoSliceMut};
 use super::writer::Grant;
 use super::{Reader, Writer};
 use crate::error::{Error, Result};
+use crate::mem::Memory;
 use crate::ring::Record;
 use crate::ring::record::Prefix;
 use crate::wait::Park;
@@ -38,13 +39,15 @@ impl<M: Park> Writer<M> {
         let Some(prefix) = Prefix::short(buf.len()) else {
             return false;
         };
-        let Some(grant) = self.begin_all(buf.len(), prefix.len() + buf.len()) else {
-            return false;
-        };
-        grant.ring().copy_in_one_piece(0, &prefix);
-        grant.ring().copy_in_one_piece(prefix.len(), buf);
-        grant.commit_record(prefix.len(), buf.len());
-        true
+        self.put(
+            buf.len(),
+            prefix.len() + buf.len(),
+            |mem, at| {
+                mem.copy_in(at, &prefix);
+                mem.copy_in(at + prefix.len(), buf);
+            },
+            |place, mem| place.publish_record(mem, prefix.len(), buf.len()),
+        )
     }
 
     /// Queues `bufs`, one after the other, as one datagram, or nothing.
@@ -125,20 +128,21 @@ impl<M: Park> Reader<M> {
     /// tells why not.
     #[inline(always)]
     pub fn recv_at_once(&mut self, buf: &mut [u8]) -> Option<usize> {
-        if self.available_now(1)? == 0 {
+        if self.look(1)? == 0 {
             return None;
         }
-        let record = self.ring.short_record()?;
-        let len = record.payload;
-        // By itself, as a buffer's length is often a constant, and its copy then one of registers.
-        if len == buf.len() {
-            self.ring.copy_out_one_piece(record.prefix, buf);
-        } else {
-            self.ring
-                .copy_out_one_piece(record.prefix, buf.get_mut(..len)?);
-        }
-        self.consume_datagram(record);
-        Some(len)
+        self.take(|mem, place| {
+            let (record, at) = place.short_record(mem)?;
+            let len = record.payload;
+            // By itself, as a buffer's length is often a constant, and its copy then one of registers.
+            if len == buf.len() {
+                mem.copy_out(at, buf);
+            } else {
+                mem.copy_out(at, buf.get_mut(..len)?);
+            }
+            place.publish_record(mem, record);
+            Some(len)
+        })
     }
 
     /// Copies the first datagram to `buf`, as far as it fits, and leaves it queued.

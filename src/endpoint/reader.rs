@@ -3,8 +3,8 @@
 use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
-use crate::mem::{Fence, Role, Site, Step, Word32, flags, waiter};
-use crate::ring::Consumer;
+use crate::mem::{Fence, Memory, Role, Site, Step, Word32, flags, waiter};
+use crate::ring::{Consumer, ConsumerPlace as Place};
 use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
 /// Why nothing will ever follow what is queued.
@@ -86,28 +86,23 @@ impl<M: Park> Reader<M> {
         self.look_for_data()
     }
 
-    /// As [`available`](Self::available), but 0 if nothing is queued, whatever the reason, and
-    /// `None` if an end was seen before or the tail is impossible; [`available`](Self::available)
-    /// tells what.
+    /// As [`available`](Self::available), but 0 if nothing is queued or something is wrong, and `None`
+    /// if fences are full ones; [`available`](Self::available) tells what.
     #[inline(always)]
-    pub fn available_now(&mut self, most: usize) -> Option<u64> {
-        let queued = self.ring.queued();
-        if queued >= most as u64 {
-            return Some(queued);
+    pub fn look(&mut self, most: u64) -> Option<u64> {
+        if !self.fencing.is_light() {
+            return None;
         }
-        match self.end {
-            None => self.ring.refresh().ok(),
-            Some(_) => None,
-        }
+        let (mem, place) = self.ring.parts();
+        Some(place.look(&mem, most))
     }
 
-    /// Having found nothing queued by [`available_now`](Self::available_now): whether that
-    /// is all there is to say, as nothing has ended or gone wrong.
+    /// Having found nothing queued by [`look`](Self::look): whether that is all there is to say, as
+    /// nothing has ended or gone wrong.
     #[inline(always)]
     pub fn is_idle(&self) -> bool {
         let mem = self.ring.mem();
         self.ring.is_known_empty()
-            && self.end.is_none()
             // ORDERING: as in `end`, which finds out the rest.
             && mem.load32(Word32::ProducerFlags, Site::ObserveClosed) & flags::CLOSED == 0
             && mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled) & flags::WRITE_DISABLED == 0
@@ -141,11 +136,17 @@ impl<M: Park> Reader<M> {
             Some((End::PeerClosed, _)) => true,
             Some((End::WriteDisabled, seen)) => {
                 if self.mem().performs(Step::CheckEnabled) && seen != self.disposition() {
-                    self.end = None;
+                    self.set_end(None);
                 }
                 self.end.is_some()
             }
         }
+    }
+
+    /// An end that was seen is to be looked at before any tail.
+    fn set_end(&mut self, end: Option<(End, u32)>) {
+        self.end = end;
+        self.ring.set_careful(end.is_some());
     }
 
     /// The count of how often writing was disabled and enabled.
@@ -182,7 +183,7 @@ impl<M: Park> Reader<M> {
             if mem.performs(Step::CheckTailAfterClosed) {
                 self.refresh()?;
             }
-            self.end = Some((End::PeerClosed, 0));
+            self.set_end(Some((End::PeerClosed, 0)));
             return Ok(Some(End::PeerClosed));
         }
         if self.has_ended() {
@@ -195,7 +196,7 @@ impl<M: Park> Reader<M> {
         if self.ring.mem().performs(Step::CheckTailAfterMark) {
             self.refresh()?;
         }
-        self.end = Some((End::WriteDisabled, disposition));
+        self.set_end(Some((End::WriteDisabled, disposition)));
         Ok(Some(End::WriteDisabled))
     }
 
@@ -221,6 +222,25 @@ impl<M: Park> Reader<M> {
         if wait::shows_waiter(self.mem(), Role::Producer) {
             self.wake_producer();
         }
+    }
+
+    /// Takes bytes out in one piece: `take` copies them, is told where the consumer stands, and
+    /// publishes. Fences are known to be light.
+    ///
+    /// What [`freed`](Self::freed) does, with everything that it needs in registers.
+    #[inline(always)]
+    pub(super) fn take<T>(
+        &mut self,
+        take: impl FnOnce(&M::Local<'_>, &mut Place) -> Option<T>,
+    ) -> Option<T> {
+        let (mem, place) = self.ring.parts();
+        let taken = take(&mem, place)?;
+        // ORDERING(arm-then-check): light; as in `Fencing::published`.
+        mem.light_fence(Fence::PublishThenLook);
+        if wait::shows_waiter(&mem, Role::Producer) {
+            self.wake_producer();
+        }
+        Some(taken)
     }
 
     /// Wakes the producer if the space that it waits for is there.

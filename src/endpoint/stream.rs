@@ -4,6 +4,7 @@ use std::io::{IoSlice, IoSliceMut};
 
 use super::{Reader, Writer};
 use crate::error::Result;
+use crate::mem::Memory;
 use crate::wait::Park;
 
 impl<M: Park> Writer<M> {
@@ -22,16 +23,16 @@ impl<M: Park> Writer<M> {
         Ok(len)
     }
 
-    /// The write that costs little: all of `buf`, which is not empty, to one place. Or says
-    /// that nothing was written; [`write`](Self::write) does it then, or tells why not.
+    /// The write that costs little: all of `buf`, to one place. Or says that nothing was
+    /// written; [`write`](Self::write) does it then, or tells why not.
     #[inline(always)]
     pub fn write_at_once(&mut self, buf: &[u8]) -> bool {
-        let Some(grant) = self.begin_all(buf.len(), buf.len()) else {
-            return false;
-        };
-        grant.ring().copy_in_one_piece(0, buf);
-        grant.commit(buf.len());
-        true
+        self.put(
+            buf.len(),
+            buf.len(),
+            |mem, at| mem.copy_in(at, buf),
+            |place, mem| place.publish(mem, buf.len()),
+        )
     }
 
     /// Writes as much of `bufs`, one after the other, as there is space for.
@@ -70,27 +71,35 @@ impl<M: Park> Reader<M> {
         Ok(len)
     }
 
-    /// The read that costs little: what is there, from one place. `None`, and nothing was
-    /// consumed, if it is another one; [`read`](Self::read) does it then, or tells why not.
+    /// The read that costs little: all of `buf`, or else what is there, from one place. `None`, and
+    /// nothing was consumed, if it is another one; [`read`](Self::read) does it then, or tells
+    /// why not.
     #[inline(always)]
     pub fn read_at_once(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let queued = self.available_now(buf.len())?;
-        // By itself, as a buffer's length is often a constant, and its copy then one of registers.
-        if queued >= buf.len() as u64 {
-            return self.read_in_one_piece(buf);
+        let most = buf.len() as u64;
+        match self.look(most)? {
+            // By itself, as a buffer's length is often a constant, and its copy then one of registers.
+            queued if queued >= most => self.read_all(buf),
+            0 => None,
+            queued => self.read_less(&mut buf[..queued as usize]),
         }
-        self.read_in_one_piece(&mut buf[..queued as usize])
     }
 
+    /// Out of line, so that the compiler does not make one of this and the usual way.
+    #[inline(never)]
+    fn read_less(&mut self, buf: &mut [u8]) -> Option<usize> {
+        self.read_all(buf)
+    }
+
+    /// Reads as many bytes as `buf` has, which are queued.
     #[inline(always)]
-    fn read_in_one_piece(&mut self, buf: &mut [u8]) -> Option<usize> {
+    fn read_all(&mut self, buf: &mut [u8]) -> Option<usize> {
         let len = buf.len();
-        if len == 0 || len > self.ring.in_one_piece() {
-            return None;
-        }
-        self.ring.copy_out_one_piece(0, buf);
-        self.consume(len);
-        Some(len)
+        self.take(|mem, place| {
+            mem.copy_out(place.piece(mem.area(), len)?, buf);
+            place.publish(mem, len);
+            Some(len)
+        })
     }
 
     /// Reads like [`read`](Self::read), but leaves the bytes queued.

@@ -3,8 +3,8 @@
 use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
-use crate::mem::{Role, Site, Step, Word32, Word64, flags, waiter};
-use crate::ring::Producer;
+use crate::mem::{Fence, Memory, Role, Site, Step, Word32, Word64, flags, waiter};
+use crate::ring::{Producer, ProducerPlace as Place};
 use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
 /// The producing end of a direction.
@@ -81,6 +81,52 @@ impl<M: Park> Writer<M> {
                 None
             }
         }
+    }
+
+    /// The write that costs little: `payload` bytes, which `put` puts among `ring` bytes in one place,
+    /// and `publish` publishes. Or says that nothing was written: there may be no such place, nobody
+    /// may write, or fences are full ones; [`begin`](Self::begin) does it then, or tells why not.
+    ///
+    /// What a [`Grant`] does step by step, with everything that it needs in registers.
+    #[inline(always)]
+    pub(super) fn put(
+        &mut self,
+        payload: usize,
+        ring: usize,
+        put: impl FnOnce(&M::Local<'_>, usize),
+        publish: impl FnOnce(&mut Place, &M::Local<'_>),
+    ) -> bool {
+        if !self.fencing.is_light() {
+            return false;
+        }
+        let (mem, place) = self.ring.parts();
+        let Some(at) = place.piece(mem.area(), payload, ring) else {
+            return false;
+        };
+        mem.store32(Word32::Writing, 1, Site::BeginWrite);
+        // ORDERING(mark-then-check): light; as in `Fencing::marked`.
+        mem.light_fence(Fence::MarkThenCheck);
+        if mem.load32(Word32::ConsumerFlags, Site::CheckFlags) & flags::REFUSED != 0 {
+            return self.take_back();
+        }
+        put(&mem, at);
+        publish(place, &mem);
+        // ORDERING(write-in-progress): Release; as in `end`.
+        mem.store32(Word32::Writing, 0, Site::EndWrite);
+        // ORDERING(arm-then-check): light; as in `Fencing::published`.
+        mem.light_fence(Fence::PublishThenLook);
+        if wait::shows_waiter(&mem, Role::Consumer) {
+            self.wake_consumer();
+        }
+        true
+    }
+
+    /// Ends a write that must not be.
+    #[cold]
+    #[inline(never)]
+    fn take_back(&mut self) -> bool {
+        self.end();
+        false
     }
 
     /// Marks that a write is under way, and says which flags refuse it.

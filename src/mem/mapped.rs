@@ -19,7 +19,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 
-use super::{Fence, Memory, Site, Word32, Word64};
+use super::{Fence, Memory, Site, Step, Word32, Word64, forward_memory};
 use super::{SharedSlice, SharedSliceMut};
 use crate::error::Result;
 use crate::layout::{FenceMode, Header, Side};
@@ -35,7 +35,6 @@ pub(crate) struct Mapped {
     /// The data area; inside `region`.
     data: NonNull<u8>,
     area: usize,
-    symmetric: bool,
     /// Keeps the mapping alive.
     region: Arc<Region>,
 }
@@ -46,6 +45,15 @@ pub(crate) struct Mapped {
 unsafe impl Send for Mapped {}
 // SAFETY: as above.
 unsafe impl Sync for Mapped {}
+
+/// The same, lent: the addresses themselves, to be kept in registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    words: NonNull<u8>,
+    data: NonNull<u8>,
+    area: usize,
+    region: &'a Region,
+}
 
 impl Mapped {
     /// The direction of `region` that `writer` writes.
@@ -62,33 +70,18 @@ impl Mapped {
             words,
             data,
             area: header.area(),
-            symmetric: header.fence_mode == FenceMode::Symmetric,
             region,
         }
     }
 
     #[inline(always)]
-    fn word64(&self, word: Word64) -> &AtomicU64 {
-        // SAFETY: `words` begins a block of DIRECTION_SIZE mapped bytes
-        // (`Region::at` checked it) and every `Word64::offset` lies 8-aligned in
-        // it (const assertions in `layout`); the block is 128-aligned. `region`
-        // keeps it mapped as long as `self`. All access is atomic.
-        unsafe { AtomicU64::from_ptr(self.words.add(word.offset()).cast().as_ptr()) }
-    }
-
-    #[inline(always)]
-    fn word32(&self, word: Word32) -> &AtomicU32 {
-        // SAFETY: as for `word64`, with 4-aligned offsets.
-        unsafe { AtomicU32::from_ptr(self.words.add(word.offset()).cast().as_ptr()) }
-    }
-
-    /// The address of `offset`, if `len` bytes from there are in the data area.
-    #[inline(always)]
-    fn data_at(&self, offset: usize, len: usize) -> NonNull<u8> {
-        assert!(offset <= self.area && len <= self.area - offset);
-        // SAFETY: the offset lies within the data area, by the assertion, and the
-        // data area within the mapping, by `Region::at` in `new`.
-        unsafe { self.data.add(offset) }
+    fn view(&self) -> View<'_> {
+        View {
+            words: self.words,
+            data: self.data,
+            area: self.area,
+            region: &self.region,
+        }
     }
 
     /// Lends `len` bytes at `offset` of the data area for reading.
@@ -96,24 +89,19 @@ impl Mapped {
     pub(crate) fn slice(&self, offset: usize, len: usize) -> SharedSlice<'_> {
         // SAFETY: `data_at` checked the range; the mapping is readable and lives as
         // long as `self`; nobody makes plain references to it (law 2 of `mem`).
-        unsafe { SharedSlice::new(self.data_at(offset, len), len) }
+        unsafe { SharedSlice::new(self.view().data_at(offset, len), len) }
     }
 
     /// Lends `len` bytes at `offset` of the data area for filling.
     #[inline(always)]
     pub(crate) fn slice_mut(&self, offset: usize, len: usize) -> SharedSliceMut<'_> {
         // SAFETY: as for `slice`; the mapping is writable.
-        unsafe { SharedSliceMut::new(self.data_at(offset, len), len) }
-    }
-
-    /// Where the data area begins in the region.
-    fn start(&self) -> usize {
-        self.region.offset_of(self.data)
+        unsafe { SharedSliceMut::new(self.view().data_at(offset, len), len) }
     }
 
     /// The futex in `word`.
     pub(crate) fn futex(&self, word: Word32) -> &AtomicU32 {
-        self.word32(word)
+        self.view().word32(word)
     }
 
     /// The region that this is a direction of.
@@ -122,7 +110,59 @@ impl Mapped {
     }
 }
 
+impl<'a> View<'a> {
+    #[inline(always)]
+    fn word64(self, word: Word64) -> &'a AtomicU64 {
+        // SAFETY: `words` begins a block of DIRECTION_SIZE mapped bytes
+        // (`Region::at` checked it) and every `Word64::offset` lies 8-aligned in
+        // it (const assertions in `layout`); the block is 128-aligned. `region`
+        // is mapped for `'a`. All access is atomic.
+        unsafe { AtomicU64::from_ptr(self.words.add(word.offset()).cast().as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn word32(self, word: Word32) -> &'a AtomicU32 {
+        // SAFETY: as for `word64`, with 4-aligned offsets.
+        unsafe { AtomicU32::from_ptr(self.words.add(word.offset()).cast().as_ptr()) }
+    }
+
+    /// The address of `offset`, if `len` bytes from there are in the data area.
+    #[inline(always)]
+    fn data_at(self, offset: usize, len: usize) -> NonNull<u8> {
+        assert!(offset <= self.area && len <= self.area - offset);
+        // SAFETY: the offset lies within the data area, by the assertion, and the
+        // data area within the mapping, by `Region::at` in `Mapped::new`.
+        unsafe { self.data.add(offset) }
+    }
+
+    /// Where the data area begins in the region.
+    fn start(self) -> usize {
+        self.region.offset_of(self.data)
+    }
+}
+
 impl Memory for Mapped {
+    type Local<'a> = View<'a>;
+
+    #[inline(always)]
+    fn local(&self) -> View<'_> {
+        self.view()
+    }
+
+    forward_memory!(|this| this.view());
+}
+
+impl Memory for View<'_> {
+    type Local<'a>
+        = View<'a>
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    fn local(&self) -> View<'_> {
+        *self
+    }
+
     #[inline(always)]
     fn load64(&self, word: Word64, site: Site) -> u64 {
         self.word64(word).load(site.ordering())
@@ -215,7 +255,7 @@ impl Memory for Mapped {
     }
 
     fn heavy_fence(&self, _: Fence) -> Result<()> {
-        if self.symmetric {
+        if self.is_symmetric() {
             fence(Ordering::SeqCst);
             Ok(())
         } else {
@@ -224,7 +264,7 @@ impl Memory for Mapped {
     }
 
     fn is_symmetric(&self) -> bool {
-        self.symmetric
+        self.region.header().fence_mode == FenceMode::Symmetric
     }
 
     fn wake_futex(&self, word: Word32) {

@@ -34,6 +34,15 @@ use crate::error::Result;
 /// Implementations must not trust their callers with bounds beyond
 /// what each method says, and callers must not trust what they load.
 pub trait Memory {
+    /// The same memory, as a value.
+    type Local<'a>: Memory + Copy
+    where
+        Self: 'a;
+
+    /// The same memory, as a value that the compiler can keep in registers: at a fence it has
+    /// everything loaded anew that is in memory, and so the addresses that make up `self`.
+    fn local(&self) -> Self::Local<'_>;
+
     /// Loads a 64-bit word.
     fn load64(&self, word: Word64, site: Site) -> u64;
     /// Stores a 64-bit word.
@@ -118,107 +127,147 @@ pub trait Memory {
     }
 }
 
+/// All methods of a [`Memory`] but `local`, carried out by another one.
+macro_rules! forward_memory {
+    (|$this:ident| $target:expr) => {
+        #[inline(always)]
+        fn load64(&self, word: Word64, site: Site) -> u64 {
+            let $this = self;
+            $target.load64(word, site)
+        }
+
+        #[inline(always)]
+        fn store64(&self, word: Word64, value: u64, site: Site) {
+            let $this = self;
+            $target.store64(word, value, site);
+        }
+
+        #[inline(always)]
+        fn load32(&self, word: Word32, site: Site) -> u32 {
+            let $this = self;
+            $target.load32(word, site)
+        }
+
+        #[inline(always)]
+        fn store32(&self, word: Word32, value: u32, site: Site) {
+            let $this = self;
+            $target.store32(word, value, site);
+        }
+
+        fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32> {
+            let $this = self;
+            $target.exchange32(word, current, new, site)
+        }
+
+        fn exchange64(&self, word: Word64, current: u64, new: u64, site: Site) -> Result<u64, u64> {
+            let $this = self;
+            $target.exchange64(word, current, new, site)
+        }
+
+        fn raise32(&self, word: Word32, site: Site) {
+            let $this = self;
+            $target.raise32(word, site);
+        }
+
+        fn set32(&self, word: Word32, bits: u32, site: Site) -> u32 {
+            let $this = self;
+            $target.set32(word, bits, site)
+        }
+
+        fn clear32(&self, word: Word32, bits: u32, site: Site) -> u32 {
+            let $this = self;
+            $target.clear32(word, bits, site)
+        }
+
+        fn clear64(&self, word: Word64, bits: u64, site: Site) {
+            let $this = self;
+            $target.clear64(word, bits, site);
+        }
+
+        #[inline(always)]
+        fn area(&self) -> usize {
+            let $this = self;
+            $target.area()
+        }
+
+        fn reserved(&self) -> usize {
+            let $this = self;
+            $target.reserved()
+        }
+
+        fn reserve(&self, from: usize, to: usize) -> Result<usize> {
+            let $this = self;
+            $target.reserve(from, to)
+        }
+
+        #[inline(always)]
+        fn copy_in(&self, offset: usize, src: &[u8]) {
+            let $this = self;
+            $target.copy_in(offset, src);
+        }
+
+        #[inline(always)]
+        fn copy_out(&self, offset: usize, dst: &mut [u8]) {
+            let $this = self;
+            $target.copy_out(offset, dst);
+        }
+
+        #[inline(always)]
+        fn light_fence(&self, fence: Fence) {
+            let $this = self;
+            $target.light_fence(fence);
+        }
+
+        #[inline(always)]
+        fn full_fence(&self, fence: Fence) {
+            let $this = self;
+            $target.full_fence(fence);
+        }
+
+        fn heavy_fence(&self, fence: Fence) -> Result<()> {
+            let $this = self;
+            $target.heavy_fence(fence)
+        }
+
+        fn is_symmetric(&self) -> bool {
+            let $this = self;
+            $target.is_symmetric()
+        }
+
+        fn full_fences(&self) -> u32 {
+            let $this = self;
+            $target.full_fences()
+        }
+
+        fn wake_futex(&self, word: Word32) {
+            let $this = self;
+            $target.wake_futex(word);
+        }
+
+        #[inline(always)]
+        fn performs(&self, step: Step) -> bool {
+            let $this = self;
+            $target.performs(step)
+        }
+    };
+}
+use forward_memory;
+
 /// Whatever leads to a [`Memory`] is one.
 impl<T> Memory for T
 where
     T: Deref,
     T::Target: Memory,
 {
-    #[inline(always)]
-    fn load64(&self, word: Word64, site: Site) -> u64 {
-        (**self).load64(word, site)
-    }
+    type Local<'a>
+        = <T::Target as Memory>::Local<'a>
+    where
+        Self: 'a;
 
     #[inline(always)]
-    fn store64(&self, word: Word64, value: u64, site: Site) {
-        (**self).store64(word, value, site);
+    fn local(&self) -> Self::Local<'_> {
+        (**self).local()
     }
 
-    #[inline(always)]
-    fn load32(&self, word: Word32, site: Site) -> u32 {
-        (**self).load32(word, site)
-    }
-
-    #[inline(always)]
-    fn store32(&self, word: Word32, value: u32, site: Site) {
-        (**self).store32(word, value, site);
-    }
-
-    fn exchange32(&self, word: Word32, current: u32, new: u32, site: Site) -> Result<u32, u32> {
-        (**self).exchange32(word, current, new, site)
-    }
-
-    fn exchange64(&self, word: Word64, current: u64, new: u64, site: Site) -> Result<u64, u64> {
-        (**self).exchange64(word, current, new, site)
-    }
-
-    fn raise32(&self, word: Word32, site: Site) {
-        (**self).raise32(word, site);
-    }
-
-    fn set32(&self, word: Word32, bits: u32, site: Site) -> u32 {
-        (**self).set32(word, bits, site)
-    }
-
-    fn clear32(&self, word: Word32, bits: u32, site: Site) -> u32 {
-        (**self).clear32(word, bits, site)
-    }
-
-    fn clear64(&self, word: Word64, bits: u64, site: Site) {
-        (**self).clear64(word, bits, site);
-    }
-
-    #[inline(always)]
-    fn area(&self) -> usize {
-        (**self).area()
-    }
-
-    fn reserved(&self) -> usize {
-        (**self).reserved()
-    }
-
-    fn reserve(&self, from: usize, to: usize) -> Result<usize> {
-        (**self).reserve(from, to)
-    }
-
-    #[inline(always)]
-    fn copy_in(&self, offset: usize, src: &[u8]) {
-        (**self).copy_in(offset, src);
-    }
-
-    #[inline(always)]
-    fn copy_out(&self, offset: usize, dst: &mut [u8]) {
-        (**self).copy_out(offset, dst);
-    }
-
-    #[inline(always)]
-    fn light_fence(&self, fence: Fence) {
-        (**self).light_fence(fence);
-    }
-
-    #[inline(always)]
-    fn full_fence(&self, fence: Fence) {
-        (**self).full_fence(fence);
-    }
-
-    fn heavy_fence(&self, fence: Fence) -> Result<()> {
-        (**self).heavy_fence(fence)
-    }
-
-    fn is_symmetric(&self) -> bool {
-        (**self).is_symmetric()
-    }
-
-    fn full_fences(&self) -> u32 {
-        (**self).full_fences()
-    }
-
-    fn wake_futex(&self, word: Word32) {
-        (**self).wake_futex(word);
-    }
-
-    #[inline(always)]
-    fn performs(&self, step: Step) -> bool {
-        (**self).performs(step)
-    }
+    forward_memory!(|this| (**this));
 }

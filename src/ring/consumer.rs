@@ -1,7 +1,7 @@
 //! The reading side of a ring.
 
 use super::record::{self, First, MAX_PREFIX};
-use super::{offset, positions, split};
+use super::{offset, piece, positions, split};
 use crate::error::{Result, Violation};
 use crate::layout::Kind;
 use crate::mem::{Memory, Site, Word64};
@@ -10,16 +10,126 @@ use crate::mem::{Memory, Site, Word64};
 #[derive(Debug)]
 pub struct Consumer<M> {
     mem: M,
+    place: Place,
+}
+
+/// Where a consumer stands. Apart from the memory, for calls that hold both at once.
+#[derive(Debug)]
+pub(crate) struct Place {
     /// Payload bytes consumed. Ours: stored for the peer, never read back.
     head: u64,
     /// Payload bytes published, as last seen; may be too small.
     tail: u64,
+    /// Payload bytes that may be queued for a tail to be taken as it is: the capacity, or none
+    /// where there is more to be looked at.
+    plausible: u64,
     /// Ring bytes consumed; counted for records only.
     cursor: u64,
     /// Where the next byte comes from, within the area.
     offset: usize,
     capacity: u64,
     broken: Option<Violation>,
+}
+
+impl Place {
+    /// Queued payload bytes as last seen; there may be more.
+    #[inline(always)]
+    pub(crate) fn queued(&self) -> u64 {
+        self.tail.wrapping_sub(self.head)
+    }
+
+    /// Queued payload bytes: `most` or more if there are as many, else all that there are.
+    ///
+    /// A tail that cannot be right is left alone, for [`refresh`](Consumer::refresh) to tell what
+    /// is wrong; nothing is [known to be empty](Consumer::is_known_empty) from then on.
+    #[inline(always)]
+    pub(crate) fn look<M: Memory>(&mut self, mem: &M, most: u64) -> u64 {
+        let known = self.queued();
+        if known >= most {
+            return known;
+        }
+        // ORDERING(data-published): Acquire; as in `Consumer::refresh`.
+        let tail = mem.load64(Word64::Tail, Site::ObserveTail);
+        let queued = tail.wrapping_sub(self.head);
+        if queued >= most && queued <= self.plausible {
+            self.tail = tail;
+            return queued;
+        }
+        if queued == known {
+            return known;
+        }
+        self.look_again(tail)
+    }
+
+    /// With a tail that shows less than was looked for.
+    #[inline(never)]
+    fn look_again(&mut self, tail: u64) -> u64 {
+        let known = self.queued();
+        let queued = tail.wrapping_sub(self.head);
+        if queued < known || queued > self.plausible {
+            self.plausible = 0;
+            return known;
+        }
+        self.tail = tail;
+        queued
+    }
+
+    /// Where in an area of this size the next `ring` bytes are, if they are in one piece there.
+    #[inline(always)]
+    pub(crate) fn piece(&self, area: usize, ring: usize) -> Option<usize> {
+        piece(area, self.offset, ring)
+    }
+
+    /// The first record, of which something is queued, and where its payload is, if it has a short
+    /// prefix and is in one piece. [`record`](Consumer::record) reads any other, and tells what
+    /// is wrong.
+    #[inline(always)]
+    pub(crate) fn short_record<M: Memory>(&self, mem: &M) -> Option<(Record, usize)> {
+        let area = mem.area();
+        let at = self.piece(area, 1)?;
+        let mut first = [0];
+        mem.copy_out(at, &mut first);
+        match record::parse_first(first[0], self.queued()) {
+            Ok(First::Short(payload)) if payload < area - at => {
+                Some((Record { prefix: 1, payload }, at + 1))
+            }
+            _ => None,
+        }
+    }
+
+    /// Gives `len` bytes of a stream, which are in one piece, back to the producer.
+    #[inline(always)]
+    pub(crate) fn publish<M: Memory>(&mut self, mem: &M, len: usize) {
+        self.advance(mem, len, len);
+    }
+
+    /// Gives the first record, which is in one piece, back to the producer.
+    #[inline(always)]
+    pub(crate) fn publish_record<M: Memory>(&mut self, mem: &M, record: Record) {
+        let ring = record.prefix + record.payload;
+        self.cursor = self.cursor.wrapping_add(ring as u64);
+        mem.store64(Word64::HeadCursor, self.cursor, Site::Cursor);
+        self.advance(mem, record.payload, ring);
+    }
+
+    /// Has `ring` bytes that may go around the end of the area count as one piece.
+    #[inline(always)]
+    fn wrap(&mut self, area: usize, ring: usize) {
+        if ring > area - self.offset {
+            self.offset = self.offset.wrapping_sub(area);
+        }
+    }
+
+    /// Past what is in one piece.
+    #[inline(always)]
+    fn advance<M: Memory>(&mut self, mem: &M, payload: usize, ring: usize) {
+        let offset = self.offset.wrapping_add(ring);
+        self.offset = if offset == mem.area() { 0 } else { offset };
+        self.head = self.head.wrapping_add(payload as u64);
+        // ORDERING(space-freed): Release; pairs with the Acquire in
+        // `Producer::refresh`: our reads of the bytes are over.
+        mem.store64(Word64::Head, self.head, Site::PublishHead);
+    }
 }
 
 /// The first record in the ring.
@@ -38,15 +148,32 @@ impl<M: Memory> Consumer<M> {
     /// [`Error::Protocol`](crate::Error::Protocol) if the positions are impossible.
     pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
         let (tail, head) = positions(&mem, capacity)?;
-        Ok(Self {
+        let place = Place {
             head,
             tail,
+            plausible: capacity as u64,
             cursor: mem.load64(Word64::HeadCursor, Site::Cursor),
             offset: offset(&mem, kind, head, Word64::HeadCursor),
             capacity: capacity as u64,
             broken: None,
-            mem,
-        })
+        };
+        Ok(Self { mem, place })
+    }
+
+    /// The memory, as a value, and where the consumer stands.
+    #[inline(always)]
+    pub(crate) fn parts(&mut self) -> (M::Local<'_>, &mut Place) {
+        (self.mem.local(), &mut self.place)
+    }
+
+    /// Has no tail taken as it is from here on, or any again.
+    pub(crate) fn set_careful(&mut self, careful: bool) {
+        let broken = self.place.broken.is_some();
+        self.place.plausible = if careful || broken {
+            0
+        } else {
+            self.place.capacity
+        };
     }
 
     /// The memory underneath.
@@ -58,24 +185,24 @@ impl<M: Memory> Consumer<M> {
     /// Payload bytes that this direction holds.
     #[inline(always)]
     pub fn capacity(&self) -> u64 {
-        self.capacity
+        self.place.capacity
     }
 
     /// Payload bytes ever consumed.
     pub fn total(&self) -> u64 {
-        self.head
+        self.place.head
     }
 
     /// Queued payload bytes as last seen; there may be more.
     #[inline(always)]
     pub fn queued(&self) -> u64 {
-        self.tail.wrapping_sub(self.head)
+        self.place.queued()
     }
 
-    /// Whether the last look found nothing queued, and nothing wrong either.
+    /// Whether the last look found nothing queued, and there is no more to be looked at.
     #[inline(always)]
     pub fn is_known_empty(&self) -> bool {
-        self.tail == self.head && self.broken.is_none()
+        self.place.tail == self.place.head && self.place.plausible != 0
     }
 
     /// Looks at the tail again and returns the queued payload bytes.
@@ -85,17 +212,17 @@ impl<M: Memory> Consumer<M> {
     /// ahead than the capacity.
     #[inline]
     pub fn refresh(&mut self) -> Result<u64, Violation> {
-        if let Some(violation) = self.broken {
+        if let Some(violation) = self.place.broken {
             return Err(violation);
         }
         // ORDERING(data-published): Acquire; pairs with the Release in
         // `Producer::publish`: the bytes before this tail are visible.
         let tail = self.mem.load64(Word64::Tail, Site::ObserveTail);
         // One comparison: `tail` must lie between the last one seen and a full ring.
-        if tail.wrapping_sub(self.tail) > self.capacity - self.queued() {
+        if tail.wrapping_sub(self.place.tail) > self.place.capacity - self.queued() {
             return Err(self.break_off(Violation::TailOutOfRange));
         }
-        self.tail = tail;
+        self.place.tail = tail;
         Ok(self.queued())
     }
 
@@ -104,7 +231,7 @@ impl<M: Memory> Consumer<M> {
     /// # Errors
     /// The violation, if there was one, as [`refresh`](Self::refresh).
     pub fn seen(&self) -> Result<u64, Violation> {
-        match self.broken {
+        match self.place.broken {
             Some(violation) => Err(violation),
             None => Ok(self.queued()),
         }
@@ -113,8 +240,9 @@ impl<M: Memory> Consumer<M> {
     /// Makes this side useless: no data, and `refresh` reports why.
     #[cold]
     fn break_off(&mut self, violation: Violation) -> Violation {
-        self.broken = Some(violation);
-        self.tail = self.head;
+        self.place.broken = Some(violation);
+        self.place.plausible = 0;
+        self.place.tail = self.place.head;
         violation
     }
 
@@ -135,20 +263,6 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
-    /// The first record, if it has a short prefix and is [in one piece](Self::in_one_piece).
-    /// Something must be queued. [`record`](Self::record) reads any other, and tells what is wrong.
-    #[inline(always)]
-    pub fn short_record(&self) -> Option<Record> {
-        let mut first = [0];
-        self.copy_out_one_piece(0, &mut first);
-        match record::parse_first(first[0], self.queued()) {
-            Ok(First::Short(payload)) if payload < self.in_one_piece() => {
-                Some(Record { prefix: 1, payload })
-            }
-            _ => None,
-        }
-    }
-
     fn long_record(&mut self, queued: u64) -> Result<Record, Violation> {
         let mut rest = [0; MAX_PREFIX - 1];
         self.copy_out(1, &mut rest);
@@ -166,7 +280,7 @@ impl<M: Memory> Consumer<M> {
     /// The caller has seen that much data; the wrap is handled here.
     #[inline(always)]
     pub fn copy_out(&self, at: usize, dst: &mut [u8]) {
-        let (start, first) = split(self.mem.area(), self.offset + at, dst.len());
+        let (start, first) = split(self.mem.area(), self.place.offset + at, dst.len());
         if first == dst.len() {
             self.mem.copy_out(start, dst);
         } else {
@@ -176,56 +290,25 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
-    /// Ring bytes from the head to the end of the area: what is not cut in two.
-    #[inline(always)]
-    pub fn in_one_piece(&self) -> usize {
-        self.mem.area() - self.offset
-    }
-
-    /// Copies bytes from behind the head, `at` ring bytes further on, to `dst`.
-    ///
-    /// The caller has seen that much data, and that it is [in one
-    /// piece](Self::in_one_piece).
-    #[inline(always)]
-    pub fn copy_out_one_piece(&self, at: usize, dst: &mut [u8]) {
-        self.mem.copy_out(self.offset + at, dst);
-    }
-
     /// The two ranges of the area that `len` ring bytes occupy behind the head,
     /// `at` ring bytes further on, each as offset and length.
     pub fn ranges(&self, at: usize, len: usize) -> [(usize, usize); 2] {
-        let (start, first) = split(self.mem.area(), self.offset + at, len);
+        let (start, first) = split(self.mem.area(), self.place.offset + at, len);
         [(start, first), (0, len - first)]
     }
 
     /// Gives `len` bytes of a stream back to the producer.
     #[inline(always)]
     pub fn publish(&mut self, len: usize) {
-        self.advance(len, len);
+        self.place.wrap(self.mem.area(), len);
+        self.place.publish(&self.mem, len);
     }
 
     /// Gives the first record back to the producer.
     #[inline(always)]
     pub fn publish_record(&mut self, record: Record) {
-        let ring = record.prefix + record.payload;
-        self.cursor = self.cursor.wrapping_add(ring as u64);
-        self.mem
-            .store64(Word64::HeadCursor, self.cursor, Site::Cursor);
-        self.advance(record.payload, ring);
-    }
-
-    #[inline(always)]
-    fn advance(&mut self, payload: usize, ring: usize) {
-        let offset = self.offset + ring;
-        let area = self.mem.area();
-        self.offset = if offset >= area {
-            offset - area
-        } else {
-            offset
-        };
-        self.head = self.head.wrapping_add(payload as u64);
-        // ORDERING(space-freed): Release; pairs with the Acquire in
-        // `Producer::refresh`: our reads of the bytes are over.
-        self.mem.store64(Word64::Head, self.head, Site::PublishHead);
+        self.place
+            .wrap(self.mem.area(), record.prefix + record.payload);
+        self.place.publish_record(&self.mem, record);
     }
 }

@@ -1,6 +1,8 @@
 //! The writing side of a ring.
 
-use super::{offset, positions, split};
+use std::hint::cold_path;
+
+use super::{offset, piece, positions, split};
 use crate::error::{Result, Violation};
 use crate::layout::Kind;
 use crate::mem::{Memory, Site, Word64};
@@ -13,6 +15,12 @@ const MOST_AHEAD: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Producer<M> {
     mem: M,
+    place: Place,
+}
+
+/// Where a producer stands. Apart from the memory, for calls that hold both at once.
+#[derive(Debug)]
+pub(crate) struct Place {
     /// Payload bytes published. Ours: stored for the peer, never read back.
     tail: u64,
     /// Payload bytes consumed, as last seen; may be too small.
@@ -29,6 +37,64 @@ pub struct Producer<M> {
     broken: Option<Violation>,
 }
 
+impl Place {
+    /// Free payload bytes as last seen; there may be more.
+    #[inline(always)]
+    fn free(&self) -> u64 {
+        self.capacity - self.tail.wrapping_sub(self.head)
+    }
+
+    /// Payload bytes that can be written as things are: free as last seen, and with memory.
+    #[inline(always)]
+    fn at_hand(&self) -> u64 {
+        self.limit.wrapping_sub(self.tail)
+    }
+
+    /// Where in an area of this size the next `ring` bytes go, if they are in one piece there and the
+    /// `payload` among them is at hand.
+    #[inline(always)]
+    pub(crate) fn piece(&self, area: usize, payload: usize, ring: usize) -> Option<usize> {
+        if payload as u64 > self.at_hand() {
+            cold_path();
+            return None;
+        }
+        piece(area, self.offset, ring)
+    }
+
+    /// Publishes `len` bytes of a stream, which are in one piece.
+    #[inline(always)]
+    pub(crate) fn publish<M: Memory>(&mut self, mem: &M, len: usize) {
+        self.advance(mem, len, len);
+    }
+
+    /// Publishes one record, which is in one piece.
+    #[inline(always)]
+    pub(crate) fn publish_record<M: Memory>(&mut self, mem: &M, prefix: usize, payload: usize) {
+        self.cursor = self.cursor.wrapping_add((prefix + payload) as u64);
+        mem.store64(Word64::TailCursor, self.cursor, Site::Cursor);
+        self.advance(mem, payload, prefix + payload);
+    }
+
+    /// Has `ring` bytes that may go around the end of the area count as one piece.
+    #[inline(always)]
+    fn wrap(&mut self, area: usize, ring: usize) {
+        if ring > area - self.offset {
+            self.offset = self.offset.wrapping_sub(area);
+        }
+    }
+
+    /// Past what is in one piece.
+    #[inline(always)]
+    fn advance<M: Memory>(&mut self, mem: &M, payload: usize, ring: usize) {
+        let offset = self.offset.wrapping_add(ring);
+        self.offset = if offset == mem.area() { 0 } else { offset };
+        self.tail = self.tail.wrapping_add(payload as u64);
+        // ORDERING(data-published): Release; pairs with the Acquire in
+        // `Consumer::refresh`: whoever sees this tail sees the bytes before it.
+        mem.store64(Word64::Tail, self.tail, Site::PublishTail);
+    }
+}
+
 impl<M: Memory> Producer<M> {
     /// Takes over the writing side where its former owner stopped.
     ///
@@ -36,7 +102,7 @@ impl<M: Memory> Producer<M> {
     /// [`Error::Protocol`](crate::Error::Protocol) if the positions are impossible.
     pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
         let (tail, head) = positions(&mem, capacity)?;
-        let mut producer = Self {
+        let place = Place {
             tail,
             head,
             limit: tail,
@@ -45,10 +111,16 @@ impl<M: Memory> Producer<M> {
             offset: offset(&mem, kind, tail, Word64::TailCursor),
             capacity: capacity as u64,
             broken: None,
-            mem,
         };
-        producer.limit = producer.find_limit();
+        let mut producer = Self { mem, place };
+        producer.place.limit = producer.find_limit();
         Ok(producer)
+    }
+
+    /// The memory, as a value, and where the producer stands.
+    #[inline(always)]
+    pub(crate) fn parts(&mut self) -> (M::Local<'_>, &mut Place) {
+        (self.mem.local(), &mut self.place)
     }
 
     /// The memory underneath.
@@ -60,24 +132,24 @@ impl<M: Memory> Producer<M> {
     /// Payload bytes that this direction holds.
     #[inline(always)]
     pub fn capacity(&self) -> u64 {
-        self.capacity
+        self.place.capacity
     }
 
     /// Payload bytes ever published.
     pub fn total(&self) -> u64 {
-        self.tail
+        self.place.tail
     }
 
     /// Free payload bytes as last seen; there may be more.
     #[inline(always)]
     pub fn free(&self) -> u64 {
-        self.capacity - self.tail.wrapping_sub(self.head)
+        self.place.free()
     }
 
     /// Payload bytes that can be written as things are: free as last seen, and with memory.
     #[inline(always)]
     pub fn at_hand(&self) -> u64 {
-        self.limit.wrapping_sub(self.tail)
+        self.place.at_hand()
     }
 
     /// Looks at the head again and returns the free payload bytes.
@@ -86,18 +158,18 @@ impl<M: Memory> Producer<M> {
     /// A violation, now and ever after, if the head went back or beyond the tail.
     #[inline]
     pub fn refresh(&mut self) -> Result<u64, Violation> {
-        if let Some(violation) = self.broken {
+        if let Some(violation) = self.place.broken {
             return Err(violation);
         }
         // ORDERING(space-freed): Acquire; pairs with the Release in
         // `Consumer::publish`: the consumer has read what we may overwrite now.
         let head = self.mem.load64(Word64::Head, Site::ObserveHead);
         // One comparison: `head` must lie between the last one seen and the tail.
-        if head.wrapping_sub(self.head) > self.tail.wrapping_sub(self.head) {
+        if head.wrapping_sub(self.place.head) > self.place.tail.wrapping_sub(self.place.head) {
             return Err(self.break_off(Violation::HeadOutOfRange));
         }
-        self.head = head;
-        self.limit = self.find_limit();
+        self.place.head = head;
+        self.place.limit = self.find_limit();
         Ok(self.free())
     }
 
@@ -111,37 +183,38 @@ impl<M: Memory> Producer<M> {
     #[cold]
     pub fn reserve(&mut self, payload: u64) -> Result<()> {
         let area = self.mem.area();
-        let needed = (payload * self.ring_per_payload()).min((area - self.offset) as u64) as usize;
+        let needed =
+            (payload * self.ring_per_payload()).min((area - self.place.offset) as u64) as usize;
         // What does not end within the area goes on at its beginning, which has memory by then.
-        let least = self.offset + needed;
-        let ample = (self.reserved + self.reserved.min(MOST_AHEAD)).clamp(least, area);
-        let reserve = |to| self.mem.reserve(self.reserved, to);
-        self.reserved = reserve(ample).or_else(|_| reserve(least))?;
-        self.limit = self.find_limit();
+        let least = self.place.offset + needed;
+        let ample = (self.place.reserved + self.place.reserved.min(MOST_AHEAD)).clamp(least, area);
+        let reserve = |to| self.mem.reserve(self.place.reserved, to);
+        self.place.reserved = reserve(ample).or_else(|_| reserve(least))?;
+        self.place.limit = self.find_limit();
         Ok(())
     }
 
     fn find_limit(&self) -> u64 {
         let area = self.mem.area();
         let mut at_hand = self.free();
-        if self.reserved < area {
-            let backed = self.reserved.saturating_sub(self.offset) as u64;
+        if self.place.reserved < area {
+            let backed = self.place.reserved.saturating_sub(self.place.offset) as u64;
             at_hand = at_hand.min(backed / self.ring_per_payload());
         }
-        self.tail.wrapping_add(at_hand)
+        self.place.tail.wrapping_add(at_hand)
     }
 
     /// Ring bytes that a byte of payload may need at most, prefixes included.
     fn ring_per_payload(&self) -> u64 {
-        self.mem.area() as u64 / self.capacity
+        self.mem.area() as u64 / self.place.capacity
     }
 
     /// Makes this side useless: no space, and `refresh` reports why.
     #[cold]
     fn break_off(&mut self, violation: Violation) -> Violation {
-        self.broken = Some(violation);
-        self.head = self.tail.wrapping_sub(self.capacity);
-        self.limit = self.tail;
+        self.place.broken = Some(violation);
+        self.place.head = self.place.tail.wrapping_sub(self.place.capacity);
+        self.place.limit = self.place.tail;
         violation
     }
 
@@ -150,7 +223,7 @@ impl<M: Memory> Producer<M> {
     /// The caller has seen that much space; the wrap is handled here.
     #[inline(always)]
     pub fn copy_in(&self, at: usize, src: &[u8]) {
-        let (start, first) = split(self.mem.area(), self.offset + at, src.len());
+        let (start, first) = split(self.mem.area(), self.place.offset + at, src.len());
         if first == src.len() {
             self.mem.copy_in(start, src);
         } else {
@@ -162,7 +235,7 @@ impl<M: Memory> Producer<M> {
     /// Ring bytes from the tail to the end of the area: what is not cut in two.
     #[inline(always)]
     pub fn in_one_piece(&self) -> usize {
-        self.mem.area() - self.offset
+        self.mem.area() - self.place.offset
     }
 
     /// Copies `src` behind the tail, `at` ring bytes further on.
@@ -171,12 +244,12 @@ impl<M: Memory> Producer<M> {
     /// piece](Self::in_one_piece).
     #[inline(always)]
     pub fn copy_in_one_piece(&self, at: usize, src: &[u8]) {
-        self.mem.copy_in(self.offset + at, src);
+        self.mem.copy_in(self.place.offset + at, src);
     }
 
     /// Copies bytes that were written but not published back to `dst`.
     pub fn copy_back(&self, at: usize, dst: &mut [u8]) {
-        let (start, first) = split(self.mem.area(), self.offset + at, dst.len());
+        let (start, first) = split(self.mem.area(), self.place.offset + at, dst.len());
         let (before, after) = dst.split_at_mut(first);
         self.mem.copy_out(start, before);
         self.mem.copy_out(0, after);
@@ -185,37 +258,21 @@ impl<M: Memory> Producer<M> {
     /// The two ranges of the area that `len` ring bytes occupy behind the tail,
     /// `at` ring bytes further on, each as offset and length.
     pub fn ranges(&self, at: usize, len: usize) -> [(usize, usize); 2] {
-        let (start, first) = split(self.mem.area(), self.offset + at, len);
+        let (start, first) = split(self.mem.area(), self.place.offset + at, len);
         [(start, first), (0, len - first)]
     }
 
     /// Publishes `len` bytes of a stream.
     #[inline(always)]
     pub fn publish(&mut self, len: usize) {
-        self.advance(len, len);
+        self.place.wrap(self.mem.area(), len);
+        self.place.publish(&self.mem, len);
     }
 
     /// Publishes one record.
     #[inline(always)]
     pub fn publish_record(&mut self, prefix: usize, payload: usize) {
-        self.cursor = self.cursor.wrapping_add((prefix + payload) as u64);
-        self.mem
-            .store64(Word64::TailCursor, self.cursor, Site::Cursor);
-        self.advance(payload, prefix + payload);
-    }
-
-    #[inline(always)]
-    fn advance(&mut self, payload: usize, ring: usize) {
-        let offset = self.offset + ring;
-        let area = self.mem.area();
-        self.offset = if offset >= area {
-            offset - area
-        } else {
-            offset
-        };
-        self.tail = self.tail.wrapping_add(payload as u64);
-        // ORDERING(data-published): Release; pairs with the Acquire in
-        // `Consumer::refresh`: whoever sees this tail sees the bytes before it.
-        self.mem.store64(Word64::Tail, self.tail, Site::PublishTail);
+        self.place.wrap(self.mem.area(), prefix + payload);
+        self.place.publish_record(&self.mem, prefix, payload);
     }
 }

@@ -217,7 +217,7 @@ impl Datagram {
 
 #[inline(always)]
 fn try_send(half: &mut Sending, buf: &[u8]) -> Result<usize> {
-    if half.unobserved().is_some_and(|w| w.send_at_once(buf)) {
+    if half.is_unobserved() && half.end().send_at_once(buf) {
         return Ok(buf.len());
     }
     try_send_any(half, buf)
@@ -230,8 +230,8 @@ fn try_send_any(half: &mut Sending, buf: &[u8]) -> Result<usize> {
 
 #[inline(always)]
 fn try_recv(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
-    if let Some(reader) = half.unobserved() {
-        if let Some(len) = reader.recv_at_once(buf) {
+    if half.is_unobserved() {
+        if let Some(len) = half.end().recv_at_once(buf) {
             return Ok(len);
         }
         if half.found_nothing() {
@@ -248,7 +248,7 @@ fn try_recv_any(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
 
 #[inline(always)]
 fn send(half: &mut Sending, buf: &[u8], deadline: Option<Instant>) -> Result<usize> {
-    if half.unobserved().is_some_and(|w| w.send_at_once(buf)) {
+    if half.is_unobserved() && half.end().send_at_once(buf) {
         return Ok(buf.len());
     }
     send_any(half, buf, deadline)
@@ -266,7 +266,9 @@ fn send_any(half: &mut Sending, buf: &[u8], deadline: Option<Instant>) -> Result
 
 #[inline(always)]
 fn recv(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> Result<usize> {
-    if let Some(len) = half.unobserved().and_then(|r| r.recv_at_once(buf)) {
+    if half.is_unobserved()
+        && let Some(len) = half.end().recv_at_once(buf)
+    {
         return Ok(len);
     }
     recv_any(half, buf, deadline)

@@ -166,7 +166,7 @@ impl<E: End> Half<E> {
     /// Carries out `call` without waiting.
     #[inline(always)]
     pub(crate) fn attempt<T>(&mut self, mut call: impl FnMut(&mut E) -> Result<T>) -> Result<T> {
-        if !self.link().is_unobserved() {
+        if !self.is_unobserved() {
             return self.attempt_observed(call);
         }
         match call(&mut self.end) {
@@ -175,12 +175,12 @@ impl<E: End> Half<E> {
         }
     }
 
-    /// The core's reader or writer, if nobody waits for signals, for what is tried before an
-    /// [`attempt`](Self::attempt): what costs little is compiled into the caller, with the attempt
-    /// out of line behind it.
+    /// Whether the endpoint works here and nobody waits for its signals, so that what costs little
+    /// may be tried with [`end`](Self::end) before an [`attempt`](Self::attempt): that is compiled into
+    /// the caller, with the attempt out of line behind it.
     #[inline(always)]
-    pub(crate) fn unobserved(&mut self) -> Option<&mut E> {
-        self.link().is_unobserved().then_some(&mut self.end)
+    pub(crate) fn is_unobserved(&self) -> bool {
+        self.link().is_unobserved()
     }
 
     /// As [`attempt`](Self::attempt), for results that an error can be made part of.
@@ -193,7 +193,7 @@ impl<E: End> Half<E> {
         &mut self,
         mut call: impl FnMut(&mut E) -> Result<T>,
     ) -> T {
-        if !self.link().is_unobserved() {
+        if !self.is_unobserved() {
             return self.attempt_observed_as(call);
         }
         match call(&mut self.end) {

@@ -265,10 +265,8 @@ impl Stream {
 #[inline(always)]
 fn try_read(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
     // Who wants nothing need not look, and has found nothing out.
-    if !buf.is_empty()
-        && let Some(reader) = half.unobserved()
-    {
-        if let Some(len) = reader.read_at_once(buf) {
+    if !buf.is_empty() && half.is_unobserved() {
+        if let Some(len) = half.end().read_at_once(buf) {
             return Ok(len);
         }
         if half.found_nothing() {
@@ -285,7 +283,7 @@ fn try_read_any(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
 
 #[inline(always)]
 fn try_write(half: &mut Sending, buf: &[u8]) -> Result<usize> {
-    if half.unobserved().is_some_and(|w| w.write_at_once(buf)) {
+    if half.is_unobserved() && half.end().write_at_once(buf) {
         return Ok(buf.len());
     }
     try_write_any(half, buf)
@@ -298,7 +296,9 @@ fn try_write_any(half: &mut Sending, buf: &[u8]) -> Result<usize> {
 
 #[inline(always)]
 fn read(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> Result<usize> {
-    if let Some(len) = half.unobserved().and_then(|r| r.read_at_once(buf)) {
+    if half.is_unobserved()
+        && let Some(len) = half.end().read_at_once(buf)
+    {
         return Ok(len);
     }
     read_any(half, buf, deadline)
@@ -329,7 +329,7 @@ fn read_vectored(half: &mut Receiving, bufs: &mut [IoSliceMut<'_>]) -> Result<us
 
 #[inline(always)]
 fn write(half: &mut Sending, buf: &[u8], deadline: Option<Instant>) -> Result<usize> {
-    if half.unobserved().is_some_and(|w| w.write_at_once(buf)) {
+    if half.is_unobserved() && half.end().write_at_once(buf) {
         return Ok(buf.len());
     }
     write_any(half, buf, deadline)

@@ -7,8 +7,8 @@
 
 #![allow(unsafe_code, reason = "addresses into a mapping")]
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};

@@ -43,6 +43,12 @@ impl Fencing {
         Self { left }
     }
 
+    /// Whether the next fences are light ones.
+    #[inline(always)]
+    pub(crate) fn is_light(&self) -> bool {
+        self.left == 0
+    }
+
     /// The fence between the mark of a write and the check of the flags: it pairs with none that is
     /// less than heavy.
     #[inline(always)]

@@ -198,7 +198,10 @@ impl From<Error> for Moved {
 fn write_at_once(half: &mut Sending, source: &impl Source) -> Option<Moved> {
     // No ring has space for more than `MOST`.
     let len = source.len();
-    let grant = half.unobserved()?.begin_all(len, len)?;
+    if !half.is_unobserved() {
+        return None;
+    }
+    let grant = half.end().begin_all(len, len)?;
     let ring = grant.ring();
     let [(offset, _), _] = ring.ranges(0, len);
     source.copy_to(0, ring.mem().slice_mut(offset, len)).ok()?;
@@ -235,11 +238,11 @@ fn write_any(half: &mut Sending, kind: Kind, source: impl Source) -> Moved {
 /// is another one.
 #[inline(always)]
 fn read_at_once(half: &mut Receiving, sink: &mut impl Sink) -> Option<Moved> {
-    if sink.len() > MOST {
+    if sink.len() > MOST || !half.is_unobserved() {
         return None;
     }
-    let reader = half.unobserved()?;
-    let queued = reader.available_now(sink.len())?;
+    let reader = half.end();
+    let queued = reader.look(sink.len() as u64)?;
     let len = (sink.len() as u64).min(queued) as usize;
     let [(offset, first), _] = reader.ring().ranges(0, len);
     if first < len || len == 0 {

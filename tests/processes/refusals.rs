@@ -360,11 +360,15 @@ fn no_more_pages(_: &Control) {
         works(&mut e, &mut f);
         assert_eq!(e.try_write(&buf), Ok(buf.len()));
         assert_eq!(f.try_read(&mut buf), Ok(buf.len()));
-        let envelope = OwnedFd::try_from(e).expect("packed");
+        let envelope = OwnedFd::from(e);
         e = Stream::try_from(envelope).expect("claimed");
     }
     drop(b);
-    assert_eq!(a.try_write(&[8]), Err(Error::PeerClosed), "the same as ever");
+    assert_eq!(
+        a.try_write(&[8]),
+        Err(Error::PeerClosed),
+        "the same as ever"
+    );
 }
 
 #[test]
@@ -377,11 +381,9 @@ fn no_populating(_: &Control) {
     refuse_call(libc::SYS_madvise, libc::EINVAL);
     let (mut a, mut b) = Stream::pair().expect("a pair");
     let (data, mut buf) = (vec![7; 256 << 10], vec![0; 256 << 10]);
-    for (a, b) in [(&mut a, &mut b)] {
-        assert_eq!(a.try_write(&data), Ok(data.len()));
-        assert_eq!(b.try_read(&mut buf), Ok(data.len()));
-        assert_eq!(buf, data);
-    }
+    assert_eq!(a.try_write(&data), Ok(data.len()));
+    assert_eq!(b.try_read(&mut buf), Ok(data.len()));
+    assert_eq!(buf, data);
     refuse_call(libc::SYS_fallocate, libc::ENOSPC);
     assert_eq!(b.try_write(&data), Err(Error::NoMemory));
     assert_eq!(Stream::pair().unwrap_err(), Error::NoMemory);

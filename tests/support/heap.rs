@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Condvar, Mutex};
 
-use zocket::{Error, Result};
 use zocket::protocol::{Deadline, Fence, Memory, Notify, Park, Site, Wake, Word32, Word64};
+use zocket::{Error, Result};
 
 /// One direction on the heap.
 ///
@@ -131,6 +131,12 @@ impl Heap {
 
 // The orderings of the sites are the loom models' business; here SeqCst will do.
 impl Memory for Heap {
+    type Local<'a> = &'a Self;
+
+    fn local(&self) -> &Self {
+        self
+    }
+
     fn load64(&self, word: Word64, _: Site) -> u64 {
         self.get64(word)
     }

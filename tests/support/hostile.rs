@@ -363,6 +363,15 @@ impl Hostile<'_> {
 }
 
 impl Memory for Hostile<'_> {
+    type Local<'a>
+        = &'a Self
+    where
+        Self: 'a;
+
+    fn local(&self) -> &Self {
+        self
+    }
+
     fn load64(&self, word: Word64, site: Site) -> u64 {
         let target = (self.role, Access::Load64(word, site));
         let answer = self.world.answer(target, self.heap().get64(word));
