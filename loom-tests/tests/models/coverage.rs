@@ -20,6 +20,7 @@ macro_rules! all {
 fn models() -> impl Iterator<Item = &'static Model> {
     [
         super::announced::MODELS,
+        super::at_once::MODELS,
         super::close::MODELS,
         super::datagram::MODELS,
         super::doorbell::MODELS,

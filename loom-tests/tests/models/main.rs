@@ -105,6 +105,7 @@ macro_rules! twin_test {
 }
 
 mod announced;
+mod at_once;
 mod close;
 mod coverage;
 mod datagram;
