@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::task::{Job, Placement};
+use crate::channel::{Class, Name, Waiting};
+use crate::plan::Part;
+use crate::task::Setting;
 
 /// One run of everything.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -13,9 +15,31 @@ pub(crate) struct Results {
     pub(crate) date: String,
     /// The command line that repeats it.
     pub(crate) command: String,
+    /// In the order of the tables.
+    pub(crate) contestants: Vec<Identity>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) facts: Vec<Fact>,
     pub(crate) series: Vec<Series>,
+}
+
+/// A contestant's name as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) key: String,
+    pub(crate) title: String,
+    pub(crate) class: Class,
+    pub(crate) waiting: Waiting,
+}
+
+impl From<Name> for Identity {
+    fn from(name: Name) -> Self {
+        Self {
+            key: name.key.to_owned(),
+            title: name.title.to_owned(),
+            class: name.class,
+            waiting: name.waiting,
+        }
+    }
 }
 
 /// One contestant at one task: all of its rounds.
@@ -23,10 +47,8 @@ pub(crate) struct Results {
 pub(crate) struct Cell {
     /// The contestant's key.
     pub(crate) key: String,
-    pub(crate) job: Job,
-    pub(crate) size: usize,
-    pub(crate) connections: usize,
-    pub(crate) placement: Placement,
+    pub(crate) part: Part,
+    pub(crate) setting: Setting,
     pub(crate) rounds: Vec<Round>,
 }
 
@@ -89,4 +111,103 @@ pub(crate) struct Line {
     pub(crate) name: String,
     /// Each with the values of all rounds.
     pub(crate) points: Vec<(f64, Vec<f64>)>,
+}
+
+/// Results of no run, to test what is made of results.
+#[cfg(test)]
+pub(crate) mod made_up {
+    use super::*;
+    use crate::plan;
+    use crate::transports::ALL;
+
+    /// All contests. Everyone's round trips take as many microseconds as it has predecessors,
+    /// and one more in each round.
+    pub(crate) fn results() -> Results {
+        Results {
+            machine: vec![("Model name".into(), "abacus".into())],
+            date: "2026-01-01 00:00 UTC".into(),
+            contestants: ALL.iter().map(|entry| entry.name.into()).collect(),
+            cells: cells(),
+            facts: facts(),
+            series: vec![series()],
+            ..Results::default()
+        }
+    }
+
+    fn cells() -> Vec<Cell> {
+        let parts = [
+            Part::RoundTrips,
+            Part::Rests,
+            Part::OneWay,
+            Part::Made,
+            Part::Pairs,
+        ];
+        let contests = plan::contests(&parts, &[]);
+        let cells = contests.iter().flat_map(|contest| {
+            contest
+                .entries
+                .iter()
+                .enumerate()
+                .map(|(place, entry)| Cell {
+                    key: entry.name.key.to_owned(),
+                    part: contest.part,
+                    setting: contest.setting,
+                    rounds: (1..=3)
+                        .map(|round| self::round((place + round) as f64))
+                        .collect(),
+                })
+        });
+        cells.collect()
+    }
+
+    pub(crate) fn round(us: f64) -> Round {
+        Round {
+            count: 100,
+            mean: us * 1e3,
+            p50: us * 1e3,
+            p99: us * 2e3,
+            p999: us * 3e3,
+            cpu: us * 1e3,
+            sleeps: 1.0,
+            slowest: 0.9,
+        }
+    }
+
+    fn facts() -> Vec<Fact> {
+        let fact = |subject: &str, what: &str, unit: &str, values: &[f64]| Fact {
+            topic: "creation".into(),
+            subject: subject.into(),
+            what: what.into(),
+            unit: unit.into(),
+            values: values.to_vec(),
+        };
+        vec![
+            fact("pipe", "a pair", "us", &[9.0, 8.0, 12.0]),
+            fact("pipe", "descriptors", "1", &[4.0]),
+            fact("shelf", "a pair", "us", &[1.0]),
+        ]
+    }
+
+    pub(crate) fn series() -> Series {
+        let axis = |label: &str| Axis {
+            label: label.into(),
+            logarithmic: true,
+        };
+        let line = |name: &str, factor: f64| Line {
+            name: name.into(),
+            points: [4096.0, 65536.0, 1048576.0]
+                .map(|x| (x, [1.0, 1.1, 1.3].map(|y| y * factor).to_vec()))
+                .to_vec(),
+        };
+        Series {
+            topic: "capacity".into(),
+            title: "Throughput by capacity".into(),
+            x: axis("capacity, bytes"),
+            y: axis("GB/s"),
+            lines: vec![
+                line("messages of 64 B", 1.0),
+                line("messages of 4 KiB", 10.0),
+            ],
+        }
+    }
 }

@@ -4,10 +4,11 @@ mod bare_ring;
 mod futex;
 mod kernel;
 mod lines;
+mod memcpy;
 mod memory;
 mod zocket;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::channel::{Name, Parcel, Transport};
 use crate::contestant::{self, Contestant};
@@ -31,12 +32,22 @@ impl Entry {
             serve: worker::serve::<T>,
         }
     }
+
+    /// Something that has no other side.
+    const fn alone(name: Name, start: fn(usize) -> Result<Box<dyn Contestant>>) -> Self {
+        Self {
+            name,
+            start,
+            serve: |_, _| bail!("it has no worker"),
+        }
+    }
 }
 
 /// Everything, in the order of the tables.
 pub(crate) const ALL: &[Entry] = &[
     Entry::processes::<lines::CacheLine>(),
     Entry::processes::<futex::Futex>(),
+    Entry::alone(memcpy::NAME, memcpy::start),
     Entry::processes::<bare_ring::BareRing>(),
     Entry::processes::<zocket::SpinningStream>(),
     Entry::processes::<zocket::BlockingStream>(),
