@@ -59,6 +59,9 @@ pub(crate) struct Pace {
     pub(crate) target: Duration,
     /// With rests this counts and not the time.
     pub(crate) least_trips: u32,
+    /// With several connections it takes so many times as long: threads take a while until all
+    /// have begun, and on a CPU with many of them until each has had its turn.
+    pub(crate) several: u32,
 }
 
 impl Pace {
@@ -66,20 +69,22 @@ impl Pace {
         rounds: 9,
         target: Duration::from_millis(80),
         least_trips: 50,
+        several: 5,
     };
     pub(crate) const QUICK: Self = Self {
         rounds: 3,
         target: Duration::from_millis(15),
         least_trips: 10,
+        several: 2,
     };
 
-    /// The time for a round of it. Many threads take a while until all have begun.
+    /// The time for a round of it.
     pub(crate) fn target(self, setting: Setting) -> Duration {
         match setting.job {
             Job::RoundTrips { think } if !think.is_zero() => {
                 self.target.max(think * self.least_trips)
             }
-            _ if setting.connections > 1 => self.target * 2,
+            _ if setting.connections > 1 => self.target * self.several,
             _ => self.target,
         }
     }
@@ -181,5 +186,49 @@ pub(crate) fn pairs(connections: usize, placement: Placement) -> Setting {
         size: 64,
         connections,
         placement,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(contest: &Contest) -> Vec<&'static str> {
+        contest.entries.iter().map(|entry| entry.name.key).collect()
+    }
+
+    #[test]
+    fn who_spins_takes_no_part_on_one_cpu() {
+        let contests = contests(&[Part::RoundTrips], &[]);
+        let mut together = contests
+            .iter()
+            .filter(|contest| contest.setting.placement == Placement::OneCpu);
+        assert!(together.all(|contest| !keys(contest).contains(&"zocket-stream-spin")));
+    }
+
+    #[test]
+    fn nobody_gets_more_than_it_carries() {
+        let contests = contests(&[Part::OneWay], &[]);
+        let largest = contests.last().unwrap();
+        assert_eq!(largest.setting.size, 1 << 20);
+        assert!(!keys(largest).contains(&"unix-seqpacket"));
+        assert!(keys(largest).contains(&"memcpy"));
+    }
+
+    #[test]
+    fn only_those_named_take_part() {
+        let only = ["pipe".to_owned()];
+        for contest in contests(&[Part::Rests, Part::Pairs], &only) {
+            assert_eq!(keys(&contest), ["pipe"]);
+        }
+    }
+
+    #[test]
+    fn rests_are_counted() {
+        let setting = settings(Part::Rests)[2];
+        assert_eq!(
+            Pace::FULL.target(setting),
+            RESTS[1] * Pace::FULL.least_trips
+        );
     }
 }

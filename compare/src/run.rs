@@ -13,10 +13,13 @@ use crate::stats::quantile;
 use crate::task::{Job, Sample, Setting, Task};
 use crate::transports;
 
-/// What is measured of contestants otherwise than in contests; the argument asks to be quick.
-const FACTS: &[fn(bool) -> Result<Vec<Fact>>] = &[];
+/// Measures something; the argument asks to be quick.
+type Measure<T> = fn(bool) -> Result<Vec<T>>;
+
+/// What is measured otherwise than in contests.
+const FACTS: &[Measure<Fact>] = &[];
 /// How costs grow.
-const SERIES: &[fn(bool) -> Result<Vec<Series>>] = &[];
+const SERIES: &[Measure<Series>] = &[];
 
 /// Messages of the pass that compares every byte.
 const VERIFIED: u64 = 3;
@@ -127,21 +130,35 @@ impl Runner {
     }
 }
 
-/// Increases the count until it takes a quarter of the time, and goes on from that.
+/// Increases the count until it takes half the time, and goes on from that.
 fn calibrate(contestant: &mut dyn Contestant, setting: Setting, target: Duration) -> Result<Task> {
     let mut task = setting.task(4);
     loop {
-        // Twice, as something else may have taken the CPU once.
-        let elapsed = contestant.run(&task)?.elapsed;
-        if elapsed > target / 4 {
-            let elapsed = elapsed.min(contestant.run(&task)?.elapsed);
-            if elapsed > target / 4 {
-                let factor = target.as_secs_f64() / elapsed.as_secs_f64();
-                return Ok(setting.task((task.count as f64 * factor).ceil() as u64));
-            }
+        let elapsed = least_of_three(contestant, &task, target / 2)?;
+        let factor = target.as_secs_f64() / elapsed.as_secs_f64();
+        if factor <= 2.0 {
+            task.count = (task.count as f64 * factor).ceil() as u64;
+            return Ok(task);
         }
-        task.count *= 4;
+        task.count = (task.count as f64 * factor.min(4.0)) as u64;
     }
+}
+
+/// The least time that a task takes, as something else may have had the CPU meanwhile; the first
+/// that is less than `enough` does.
+fn least_of_three(
+    contestant: &mut dyn Contestant,
+    task: &Task,
+    enough: Duration,
+) -> Result<Duration> {
+    let mut least = Duration::MAX;
+    for _ in 0..3 {
+        least = least.min(contestant.run(task)?.elapsed);
+        if least < enough {
+            break;
+        }
+    }
+    Ok(least)
 }
 
 impl Round {

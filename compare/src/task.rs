@@ -80,7 +80,10 @@ impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RoundTrips { think } if think.is_zero() => f.write_str("round trips"),
-            Self::RoundTrips { think } => write!(f, "round trips with rests of {think:?}"),
+            Self::RoundTrips { think } => match think.as_micros() {
+                us if us < 1000 => write!(f, "round trips with rests of {us} us"),
+                us => write!(f, "round trips with rests of {} ms", us / 1000),
+            },
             Self::OneWay => f.write_str("one way"),
             Self::OneWayMade => f.write_str("made and sent one way"),
             Self::Verify => f.write_str("verified"),
@@ -120,6 +123,7 @@ pub(crate) struct Bytes(pub(crate) usize);
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            n if n >= 1 << 30 && n.is_multiple_of(1 << 30) => write!(f, "{} GiB", n >> 30),
             n if n >= 1 << 20 && n.is_multiple_of(1 << 20) => write!(f, "{} MiB", n >> 20),
             n if n >= 1 << 10 && n.is_multiple_of(1 << 10) => write!(f, "{} KiB", n >> 10),
             n => write!(f, "{n} B"),

@@ -181,12 +181,13 @@ fn table(results: &Results, group: &[(&Bar, Option<Verdict>)]) -> String {
             met,
         ]
     });
-    markdown(&head, rows.collect())
+    markdown(4, &head, rows.collect())
 }
 
 const SPIN: &str = "zocket-stream-spin";
 const BLOCK: &str = "zocket-stream-block";
 const UNIX: &str = "unix-stream";
+const BY_THRESHOLD: &str = "zocket READ_THRESHOLD";
 
 /// All of them.
 fn all() -> Vec<Bar> {
@@ -353,17 +354,116 @@ fn many() -> Vec<Bar> {
 
 /// What was counted, and pairs that are made.
 fn facts() -> Vec<Bar> {
-    let counted = |topic, what, limit| (Measure::Fact(topic, what), Rival::Nobody, limit);
-    let made = Measure::Fact("creation", "a pair, used once");
-    bars(
-        "Endpoints",
-        BLOCK,
-        [
-            counted("idle", "wake-ups a second", Limit::AtMost(0.0)),
-            counted("idle", "CPU a second", Limit::AtMost(0.0)),
-            counted("threshold", "wake-ups for a threshold", Limit::AtMost(1.0)),
-            (made, Rival::One(UNIX), Limit::AtMost(3.0)),
-            counted("creation", "descriptors per endpoint", Limit::AtMost(2.0)),
-        ],
-    )
+    const HEADING: &str = "Endpoints";
+    let at_most = |topic, what, rival, limit| {
+        let measure = Measure::Fact(topic, what);
+        [(measure, rival, Limit::AtMost(limit))]
+    };
+    let alone = |topic, what, limit| at_most(topic, what, Rival::Nobody, limit);
+    let pair = "make, use once and drop";
+    [
+        bars(
+            HEADING,
+            BLOCK,
+            alone("idle", "context switches, 1 waiting", 0.0),
+        ),
+        bars(HEADING, BLOCK, alone("idle", "CPU time, 1 waiting", 0.0)),
+        bars(
+            HEADING,
+            BY_THRESHOLD,
+            alone("threshold", "sleeps for 64 KiB", 1.0),
+        ),
+        bars(
+            HEADING,
+            BLOCK,
+            at_most("creation", pair, Rival::One(UNIX), 3.0),
+        ),
+        bars(
+            HEADING,
+            BLOCK,
+            alone("creation", "descriptors per endpoint", 2.0),
+        ),
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::{Cell, Round, made_up};
+
+    const FASTER: Limit = Limit::AtMost(1.0);
+
+    /// Round trips of 64 bytes of some contestants: microseconds in each round.
+    fn results(cells: &[(&str, &[f64])]) -> Results {
+        let cells = cells.iter().map(|(key, rounds)| Cell {
+            key: (*key).to_owned(),
+            part: Part::RoundTrips,
+            setting: trip(Duration::ZERO, Placement::TwoCpus),
+            rounds: rounds
+                .iter()
+                .copied()
+                .map(made_up::round)
+                .collect::<Vec<Round>>(),
+        });
+        Results {
+            cells: cells.collect(),
+            ..made_up::results()
+        }
+    }
+
+    fn bar(rival: Rival, limit: Limit) -> Bar {
+        let measure = at_once(Placement::TwoCpus, Figure::P50);
+        bars("", SPIN, [(measure, rival, limit)]).remove(0)
+    }
+
+    #[test]
+    fn ratio_is_the_median_of_those_of_the_rounds() {
+        let results = results(&[(SPIN, &[1.0, 30.0, 1.1]), ("bare-ring", &[1.0, 20.0, 1.0])]);
+        let bar = bar(Rival::One("bare-ring"), Limit::AtMost(1.2));
+        let verdict = bar.verdict(&results).unwrap();
+        assert_eq!(verdict.rival, "bare ring");
+        assert_eq!((verdict.ratio.median, verdict.ratio.most), (1.1, 1.5));
+        assert!(verdict.met);
+    }
+
+    #[test]
+    fn best_rival_counts() {
+        let results = results(&[(SPIN, &[2.0]), ("pipe", &[1.0]), (UNIX, &[4.0])]);
+        let verdict = bar(Rival::Best(None), FASTER).verdict(&results).unwrap();
+        assert_eq!(verdict.rival, "kernel pipe");
+        assert!(!verdict.met);
+        let rate = bar(Rival::Best(None), Limit::AtLeast(1.0)).verdict(&results);
+        assert_eq!(rate.unwrap().rival, "AF_UNIX stream");
+    }
+
+    #[test]
+    fn limits_and_threads_are_no_rivals() {
+        let results = results(&[(SPIN, &[2.0]), ("bare-ring", &[1.0])]);
+        assert_eq!(bar(Rival::Best(None), FASTER).verdict(&results), None);
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_was_not_measured() {
+        let results = results(&[("bare-ring", &[1.0])]);
+        assert_eq!(bar(Rival::One("bare-ring"), FASTER).verdict(&results), None);
+        assert!(tables(&results).is_empty());
+    }
+
+    #[test]
+    fn above_wants_more_than_half_of_the_rounds() {
+        let above = Limit::Above(1.0);
+        assert!(above.is_met(&[1.1, 1.1, 1.2, 1.1], 1.1));
+        assert!(!above.is_met(&[0.9, 0.9, 1.2, 1.3], 1.05));
+    }
+
+    #[test]
+    fn every_setting_of_a_bar_is_measured() {
+        let results = made_up::results();
+        for bar in all() {
+            if let Measure::Cell(..) = bar.measure {
+                assert!(bar.verdict(&results).is_some(), "{bar:?}");
+            }
+        }
+    }
 }

@@ -39,11 +39,12 @@ const OTHERS: [RGBColor; 10] = [
     RGBColor(0x9a, 0x9a, 0x00),
     RGBColor(0xd4, 0x73, 0x5e),
 ];
+/// For what is no alternative.
 const GREYS: [RGBColor; 4] = [
-    RGBColor(0x20, 0x20, 0x20),
     RGBColor(0x60, 0x60, 0x60),
-    RGBColor(0x90, 0x90, 0x90),
-    RGBColor(0xb4, 0xb4, 0xb4),
+    RGBColor(0x88, 0x88, 0x88),
+    RGBColor(0xaa, 0xaa, 0xaa),
+    RGBColor(0x10, 0x10, 0x10),
 ];
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -118,7 +119,7 @@ fn look(class: Class, index: usize) -> Look {
 
 fn draw_chart(area: &Area<'_>, series: &Series, lines: &[(&Line, Look)]) -> Result<()> {
     let xs = lines.iter().flat_map(|(line, _)| line.points.iter());
-    let x = Scale::of(&series.x, xs.map(|(x, _)| *x).collect());
+    let x = Scale::of(&series.x, xs.map(|(x, _)| *x).collect()).at_points();
     let ys = lines.iter().flat_map(|(line, _)| line.points.iter());
     let y = Scale::of(
         &series.y,
@@ -213,6 +214,8 @@ struct Scale {
     axis: Axis,
     least: f64,
     most: f64,
+    /// Where there are values.
+    points: Vec<f64>,
     ticks: Vec<f64>,
 }
 
@@ -225,8 +228,13 @@ impl Scale {
             median: 1.0,
             most: 1.0,
         });
+        values.sort_by(f64::total_cmp);
+        values.dedup();
         if !axis.logarithmic {
-            return Self::linear(axis, spread.least.min(0.0), spread.most);
+            return Self {
+                points: values,
+                ..Self::linear(axis, spread.least.min(0.0), spread.most)
+            };
         }
         let (least, most) = (spread.least / 1.2, spread.most * 1.2);
         let mut ticks = if axis.label.contains("bytes") {
@@ -239,6 +247,7 @@ impl Scale {
             axis: axis.clone(),
             least,
             most,
+            points: values,
             ticks,
         }
     }
@@ -255,8 +264,16 @@ impl Scale {
             axis: axis.clone(),
             least,
             most: most + (most - least) * 0.05,
+            points: Vec::new(),
             ticks: numbers.map(|number| number as f64 * step).collect(),
         }
+    }
+
+    /// With ticks where there are values, if they find room.
+    fn at_points(self) -> Self {
+        let few = self.axis.logarithmic && self.points.len() <= 10;
+        let ticks = if few { self.points.clone() } else { self.ticks };
+        Self { ticks, ..self }
     }
 
     /// Where a value lies between the ends, from 0 to 1. What has no logarithm is at the lower.
@@ -303,4 +320,66 @@ fn one_two_five(ratio: f64) -> Vec<f64> {
     powers
         .flat_map(|power| factors.iter().map(move |factor| factor * power))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::made_up;
+
+    fn axis(label: &str, logarithmic: bool) -> Axis {
+        Axis {
+            label: label.into(),
+            logarithmic,
+        }
+    }
+
+    #[test]
+    fn plot_shows_each_line_and_what_the_axes_are() {
+        let svg = draw(&made_up::series(), &[]).unwrap();
+        for text in [
+            "messages of 4 KiB",
+            "capacity, bytes",
+            "GB/s",
+            "64 KiB",
+            "Throughput by",
+        ] {
+            assert!(svg.contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn series_without_points_is_drawn() {
+        let mut series = made_up::series();
+        series.lines[0].points.clear();
+        series.lines[1].points = vec![(64.0, Vec::new())];
+        assert!(draw(&series, &[]).is_ok());
+    }
+
+    #[test]
+    fn logarithmic_axis_has_equal_steps_for_equal_factors() {
+        let scale = Scale::of(&axis("us", true), vec![1.0, 10.0, 100.0]);
+        let [a, b, c] = [1.0, 10.0, 100.0].map(|value| scale.place(value));
+        assert!((b - a - (c - b)).abs() < 1e-9);
+        assert_eq!(scale.place(0.0), 0.0);
+        assert_eq!(scale.ticks, [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
+    }
+
+    #[test]
+    fn linear_axis_begins_at_nothing() {
+        let scale = Scale::of(&axis("trips", false), vec![3.0, 55.0]);
+        assert_eq!(scale.place(0.0), 0.0);
+        assert_eq!(scale.ticks, [0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
+    }
+
+    #[test]
+    fn lines_of_this_project_are_the_thickest() {
+        let widths =
+            [Class::Limit, Class::Peer, Class::InProcess].map(|class| look(class, 0).width);
+        assert!(
+            widths
+                .iter()
+                .all(|&width| width < look(Class::Zocket, 0).width)
+        );
+    }
 }

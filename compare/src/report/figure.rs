@@ -36,7 +36,7 @@ impl Figure {
             Self::P99 => "p99, us",
             Self::P999 => "p99.9, us",
             Self::Mean => "mean, us",
-            Self::Speed => "a second",
+            Self::Speed => "speed, a second",
             Self::Rate => "thousands a second",
             Self::Throughput => "GB/s",
             Self::CpuPerMillion => "CPU s per million",

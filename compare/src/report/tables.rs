@@ -13,22 +13,27 @@ use crate::task::{Bytes, Placement, Setting};
 /// What stands where nothing was measured.
 const NOTHING: &str = "–";
 
-/// A table whose first column is text and the others numbers.
-pub(super) fn markdown(head: &[String], rows: Vec<Vec<String>>) -> String {
+/// A table whose first columns are text and the others numbers.
+pub(super) fn markdown(texts: usize, head: &[String], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(head);
     table.add_rows(rows);
-    for column in table.column_iter_mut().skip(1) {
+    for column in table.column_iter_mut().skip(texts) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    align(&table.to_string())
+    align(texts, &table.to_string())
 }
 
 /// Says in the line below the head that numbers are on the right.
-fn align(table: &str) -> String {
+fn align(texts: usize, table: &str) -> String {
     let mut lines: Vec<_> = table.lines().map(str::to_owned).collect();
-    if let Some((first, rest)) = lines.get(1).and_then(|line| line[1..].split_once('|')) {
-        lines[1] = format!("|{first}|{}", rest.replace("-|", ":|"));
+    if let Some(line) = lines.get_mut(1) {
+        let columns = line.trim_matches('|').split('|').enumerate();
+        let columns = columns.map(|(index, dashes)| match index < texts {
+            true => dashes.to_owned(),
+            false => format!("{}:", &dashes[1..]),
+        });
+        *line = format!("|{}|", columns.collect::<Vec<_>>().join("|"));
     }
     lines.join("\n") + "\n"
 }
@@ -90,7 +95,7 @@ pub(super) fn detail(results: &Results, part: Part, setting: Setting) -> String 
         });
         [identity.title.clone()].into_iter().chain(values).collect()
     });
-    markdown(&head, rows.collect())
+    markdown(1, &head, rows.collect())
 }
 
 /// What is shown of the cells of a part.
@@ -138,7 +143,7 @@ fn overview(
         });
         [identity.title.clone()].into_iter().chain(values).collect()
     });
-    markdown(&head, rows.collect())
+    markdown(1, &head, rows.collect())
 }
 
 /// All tables of a part: what matters of it at a glance, and then all of it, folded up.
@@ -175,7 +180,11 @@ fn overviews(results: &Results, part: Part, measured: &[Setting]) -> Vec<(String
         }
         for &figure in overview_figures(part) {
             tables.push((
-                format!("{}, {placement}", capitalised(figure.title())),
+                format!(
+                    "{}, {}",
+                    capitalised(&placement.to_string()),
+                    figure.title()
+                ),
                 overview(results, part, &columns, figure),
             ));
         }
@@ -242,7 +251,7 @@ fn topic_table(results: &Results, facts: &[&Fact]) -> String {
         let title = results.title(subject).to_owned();
         [title].into_iter().chain(values).collect()
     });
-    markdown(&head, rows.collect())
+    markdown(1, &head, rows.collect())
 }
 
 /// The series: the values at each point, for those who do not see the plots.
@@ -272,7 +281,7 @@ fn series_table(series: &Series) -> String {
         });
         [line.name.clone()].into_iter().chain(values).collect()
     });
-    markdown(&head, rows.collect())
+    markdown(1, &head, rows.collect())
 }
 
 /// A count has no unit.
@@ -303,4 +312,67 @@ pub(super) fn machine(results: &Results) -> String {
         .filter(|(_, value)| !value.is_empty())
         .map(|(what, value)| format!("- {what}: {value}\n"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::made_up;
+
+    /// The cells of the row that begins with a title, in the first table that has one.
+    fn row<'a>(text: &'a str, title: &str) -> Vec<&'a str> {
+        let mut lines = text
+            .lines()
+            .map(|line| line.trim_matches('|').split('|').map(str::trim));
+        let line = lines.find(|line| line.clone().next() == Some(title));
+        line.expect("there is such a row").skip(1).collect()
+    }
+
+    #[test]
+    fn numbers_are_on_the_right() {
+        let rows = vec![vec!["a".into(), "1".into()]];
+        let table = markdown(1, &texts(["who", "what"]), rows);
+        assert_eq!(table, "| who | what |\n|-----|-----:|\n| a   |    1 |\n");
+    }
+
+    #[test]
+    fn part_has_an_overview_and_every_setting() {
+        let text = part(&made_up::results(), Part::RoundTrips);
+        assert!(text.starts_with("Two CPUs, p50, us:"));
+        assert_eq!(
+            text.matches("<details>").count(),
+            settings(Part::RoundTrips).len()
+        );
+        // It is the first of all, so that it takes one microsecond and one more in each round.
+        assert_eq!(row(&text, "cache line"), ["2.00", "2.00", "–", "–"]);
+    }
+
+    #[test]
+    fn detail_shows_the_range_of_the_rounds() {
+        let setting = settings(Part::RoundTrips)[0];
+        let text = detail(&made_up::results(), Part::RoundTrips, setting);
+        assert_eq!(row(&text, "cache line")[0], "2.00 (1.00 – 3.00)");
+    }
+
+    #[test]
+    fn facts_have_a_table_for_each_topic() {
+        let text = facts(&made_up::results());
+        assert!(text.starts_with("### Creation\n"));
+        assert!(text.contains("a pair, us | descriptors |"));
+        assert_eq!(row(&text, "kernel pipe"), ["9.00 (8.00 – 12.00)", "4.00"]);
+        assert_eq!(row(&text, "shelf"), ["1.00", "–"]);
+    }
+
+    #[test]
+    fn growth_has_a_row_for_each_line() {
+        let text = growth(&made_up::results());
+        assert!(text.contains("| 4 KiB |"));
+        assert_eq!(row(&text, "messages of 64 B"), ["1.10"; 3]);
+    }
+
+    #[test]
+    fn nothing_measured_is_nothing_said() {
+        assert_eq!(part(&Results::default(), Part::OneWay), "");
+        assert_eq!(facts(&Results::default()), "");
+    }
 }
