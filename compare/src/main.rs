@@ -8,6 +8,8 @@
 
 mod channel;
 mod contestant;
+mod extra;
+mod growth;
 mod jobs;
 mod machine;
 mod results;
@@ -48,6 +50,25 @@ enum Command {
         millis: u64,
         keys: Vec<String>,
     },
+    /// Measures what idle endpoints, thresholds and pairs cost, and prints it.
+    Facts {
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Measures how cost grows, and prints it.
+    Growth {
+        #[arg(long)]
+        quick: bool,
+    },
+    #[command(hide = true)]
+    ExtraWorker {
+        key: String,
+        connections: usize,
+        descriptors: usize,
+        words: Vec<String>,
+    },
+    #[command(hide = true)]
+    ExtraPairs { key: String, pairs: usize },
     #[command(hide = true)]
     Worker {
         key: String,
@@ -68,6 +89,18 @@ fn main() -> Result<()> {
             let parcel = worker::inherited(descriptors, words.into());
             transports::serve(&key, connections, parcel)
         }
+        Command::ExtraWorker {
+            key,
+            connections,
+            descriptors,
+            words,
+        } => {
+            let parcel = worker::inherited(descriptors, words.into());
+            extra::serve(&key, connections, parcel)
+        }
+        Command::ExtraPairs { key, pairs } => extra::hold_pairs(&key, pairs),
+        Command::Facts { quick } => print_facts(quick),
+        Command::Growth { quick } => print_growth(quick),
         Command::Try {
             job,
             size,
@@ -98,6 +131,40 @@ fn main() -> Result<()> {
             attempt(task, &keys, rounds, Duration::from_millis(millis))
         }
     }
+}
+
+fn print_facts(quick: bool) -> Result<()> {
+    for fact in extra::measure(quick)? {
+        println!(
+            "{:10} {:28} {:44} {:>12.2} {:4} {:.2?}",
+            fact.topic,
+            fact.subject,
+            fact.what,
+            median(&fact.values),
+            fact.unit,
+            fact.values
+        );
+    }
+    Ok(())
+}
+
+fn print_growth(quick: bool) -> Result<()> {
+    for series in growth::measure(quick)? {
+        println!("{}: {} [{}]", series.topic, series.title, series.y.label);
+        for line in series.lines {
+            println!("  {} by {}", line.name, series.x.label);
+            for (x, values) in line.points {
+                println!("    {x:>16} {:>14.2} {values:.2?}", median(&values));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }
 
 fn attempt(task: Task, keys: &[String], rounds: usize, target: Duration) -> Result<()> {

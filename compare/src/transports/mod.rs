@@ -2,10 +2,10 @@
 
 mod bare_ring;
 mod futex;
-mod kernel;
+pub(crate) mod kernel;
 mod lines;
 mod memory;
-mod zocket;
+pub(crate) mod zocket;
 
 use anyhow::{Context, Result};
 
