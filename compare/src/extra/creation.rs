@@ -1,12 +1,13 @@
 //! What a pair costs: time, descriptors, memory.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use zocket::Stream;
+use zocket::{Builder, MIN_CAPACITY, Stream};
 
 use super::fact;
 use super::memory::Memory;
@@ -65,18 +66,24 @@ struct Entry {
 
 impl Entry {
     const fn new<P: Pair, T: Transport>() -> Self {
+        Self::named::<P, HandedOver<T>>(T::NAME.key)
+    }
+
+    const fn named<P: Pair, H: Pair>(key: &'static str) -> Self {
         Self {
-            key: T::NAME.key,
+            key,
             plain: once::<P>,
-            handed_over: once::<HandedOver<T>>,
-            descriptors: descriptors::<HandedOver<T>>,
-            hold: hold::<HandedOver<T>>,
+            handed_over: once::<H>,
+            descriptors: descriptors::<H>,
+            hold: hold::<H>,
         }
     }
 }
 
-const ALL: [Entry; 3] = [
+const ALL: [Entry; 4] = [
     Entry::new::<(Stream, Stream), BlockingStream>(),
+    // What the rest costs, beside the memory of the rings.
+    Entry::named::<Small<false>, Small<true>>("zocket stream of 4 KiB"),
     Entry::new::<(net::UnixStream, net::UnixStream), UnixStream>(),
     Entry::new::<Pipes, Pipe>(),
 ];
@@ -213,6 +220,24 @@ impl Pair for (Stream, Stream) {
 impl Pair for (net::UnixStream, net::UnixStream) {
     fn make() -> Result<Self> {
         Ok(net::UnixStream::pair()?)
+    }
+
+    fn use_once(&mut self) -> Result<()> {
+        pass(&mut self.0, &mut self.1)?;
+        pass(&mut self.1, &mut self.0)
+    }
+}
+
+/// A pair with the smallest rings, one end of which was perhaps packed and unpacked.
+struct Small<const HANDED_OVER: bool>(Stream, Stream);
+
+impl<const HANDED_OVER: bool> Pair for Small<HANDED_OVER> {
+    fn make() -> Result<Self> {
+        let (a, b) = Builder::new().capacity(MIN_CAPACITY).stream_pair()?;
+        Ok(match HANDED_OVER {
+            true => Self(a, Stream::try_from(OwnedFd::from(b))?),
+            false => Self(a, b),
+        })
     }
 
     fn use_once(&mut self) -> Result<()> {

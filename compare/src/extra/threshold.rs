@@ -23,6 +23,9 @@ const WRITE: usize = 64;
 /// The rest between two writes: long enough for any reader to have gone to sleep again.
 const REST: Duration = Duration::from_micros(200);
 
+/// Before the first: long enough for the reader to have begun.
+const SETTLE: Duration = Duration::from_millis(10);
+
 /// How often the threshold is reached.
 const fn crossings(quick: bool) -> u64 {
     if quick { 1 } else { 4 }
@@ -73,6 +76,18 @@ fn feed<T: Transport>(subcommand: &str, crossings: u64) -> Result<Usage> {
     let end = T::connect(&mut parcel)?;
     let mut worker = ProcessWorker::start_as(subcommand, T::NAME.key, 1, parcel)?;
     let mut end = T::complete(end)?;
+    // What a process does only once, when it sleeps for the first time, is not counted.
+    write(&mut end, &mut worker, 1, Duration::ZERO)?;
+    write(&mut end, &mut worker, crossings, REST)
+}
+
+/// Writes it piece by piece.
+fn write(
+    end: &mut impl Channel,
+    worker: &mut ProcessWorker,
+    crossings: u64,
+    rest: Duration,
+) -> Result<Usage> {
     worker.begin(&Task {
         job: Job::OneWay,
         size: THRESHOLD,
@@ -80,9 +95,11 @@ fn feed<T: Transport>(subcommand: &str, crossings: u64) -> Result<Usage> {
         connections: 1,
         placement: Placement::Free,
     })?;
+    // It has gone to sleep before the first write.
+    thread::sleep(SETTLE);
     for _ in 0..crossings * (THRESHOLD / WRITE) as u64 {
-        thread::sleep(REST);
         end.send(&[0; WRITE]);
+        thread::sleep(rest);
     }
     // All has arrived when this comes.
     end.receive(&mut vec![0; THRESHOLD]);

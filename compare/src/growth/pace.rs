@@ -16,8 +16,10 @@ pub(super) struct Pace {
     pub(super) target: Duration,
     /// Of the points of a line, one of so many is measured, and the last.
     step: usize,
-    /// Bytes that the longest stream carries.
+    /// Bytes that a long stream carries.
     pub(super) longest: u64,
+    /// How many such streams there are of each kind.
+    pub(super) long_rounds: usize,
 }
 
 impl Pace {
@@ -26,13 +28,15 @@ impl Pace {
         target: Duration::from_millis(60),
         step: 1,
         longest: 32 << 30,
+        long_rounds: 3,
     };
     pub(super) const QUICK: Self = Self {
         rounds: 2,
-        target: Duration::from_millis(8),
+        target: Duration::from_millis(6),
         step: 3,
         // Just beyond what 32 bits count.
         longest: 5 << 30,
+        long_rounds: 1,
     };
 
     /// Those points that are measured.

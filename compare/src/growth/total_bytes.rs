@@ -25,7 +25,7 @@ const FIRST: u64 = 256 << 20;
 /// Long streams of small and of large messages.
 pub(super) fn measure(pace: &Pace) -> Result<Series> {
     let mut lines = Lines::default();
-    for _ in 0..pace.rounds {
+    for _ in 0..pace.long_rounds {
         let mut stream = Long::stream()?;
         stream.carry(pace, "stream, messages of 64 B", SMALL, &mut lines)?;
         let mut stream = Long::stream()?;
