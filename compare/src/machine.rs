@@ -3,10 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::sysinfo::sysinfo;
 use nix::sys::utsname::uname;
 use nix::time::{ClockId, clock_gettime};
@@ -34,6 +34,21 @@ pub(crate) fn place(cpus: &[usize], placement: Placement, side: Side) -> Result<
         _ => set.set(cpus[0])?,
     }
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}
+
+/// Lets this process, and those that it starts from here on, have as many descriptors as the
+/// administrator allows, and says how many that are.
+pub(crate) fn allow_descriptors() -> Result<usize> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    Ok(usize::try_from(most).unwrap_or(usize::MAX))
+}
+
+/// How many descriptors this process has open.
+pub(crate) fn descriptors() -> Result<usize> {
+    let all = std::fs::read_dir("/proc/self/fd").context("cannot count descriptors")?;
+    // One is that of the directory.
+    Ok(all.count() - 1)
 }
 
 /// What this process has used up to now.

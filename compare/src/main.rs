@@ -8,6 +8,8 @@
 
 mod channel;
 mod contestant;
+mod extra;
+mod growth;
 mod jobs;
 mod machine;
 mod plan;
@@ -93,6 +95,15 @@ enum Command {
         out: Option<PathBuf>,
     },
     #[command(hide = true)]
+    ExtraWorker {
+        key: String,
+        connections: usize,
+        descriptors: usize,
+        words: Vec<String>,
+    },
+    #[command(hide = true)]
+    ExtraPairs { key: String, pairs: usize },
+    #[command(hide = true)]
     Worker {
         key: String,
         connections: usize,
@@ -146,6 +157,16 @@ fn main() -> Result<()> {
             let parcel = worker::inherited(descriptors, words.into());
             transports::serve(&key, connections, parcel)
         }
+        Some(Command::ExtraWorker {
+            key,
+            connections,
+            descriptors,
+            words,
+        }) => {
+            let parcel = worker::inherited(descriptors, words.into());
+            extra::serve(&key, connections, parcel)
+        }
+        Some(Command::ExtraPairs { key, pairs }) => extra::hold_pairs(&key, pairs),
     }
 }
 

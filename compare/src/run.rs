@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::contestant::Contestant;
+use crate::extra;
+use crate::growth;
 use crate::machine;
 use crate::plan::{self, Contest, Pace, Part};
 use crate::results::{Cell, Fact, Results, Round, Series};
@@ -17,9 +18,9 @@ use crate::transports;
 type Measure<T> = fn(bool) -> Result<Vec<T>>;
 
 /// What is measured otherwise than in contests.
-const FACTS: &[Measure<Fact>] = &[];
+const FACTS: &[Measure<Fact>] = &[extra::measure];
 /// How costs grow.
-const SERIES: &[Measure<Series>] = &[];
+const SERIES: &[Measure<Series>] = &[growth::measure];
 
 /// Messages of the pass that compares every byte.
 const VERIFIED: u64 = 3;
@@ -36,7 +37,7 @@ pub(crate) struct Order {
 
 /// Measures all that is ordered.
 pub(crate) fn all(order: &Order) -> Result<Results> {
-    raise_descriptor_limit()?;
+    machine::allow_descriptors()?;
     let mut results = Results {
         machine: machine::facts(),
         date: machine::date(),
@@ -63,12 +64,6 @@ pub(crate) fn all(order: &Order) -> Result<Results> {
         }
     }
     Ok(results)
-}
-
-/// Many connections want many descriptors, more than processes have by themselves.
-fn raise_descriptor_limit() -> Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(setrlimit(Resource::RLIMIT_NOFILE, most, most)?)
 }
 
 /// Holds one contest. All take part in each round, so that what happens to the machine meanwhile

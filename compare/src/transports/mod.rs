@@ -2,11 +2,11 @@
 
 mod bare_ring;
 mod futex;
-mod kernel;
+pub(crate) mod kernel;
 mod lines;
 mod memcpy;
 mod memory;
-mod zocket;
+pub(crate) mod zocket;
 
 use anyhow::{Context, Result, bail};
 
