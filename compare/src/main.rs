@@ -1,10 +1,6 @@
 //! The same jobs over zocket, over what else there is, and over the machine itself.
 
 #![allow(missing_docs, reason = "a program")]
-#![allow(
-    dead_code,
-    reason = "transports between threads, which use the rest, are still to come"
-)]
 
 mod channel;
 mod contestant;

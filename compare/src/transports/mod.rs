@@ -2,15 +2,21 @@
 
 mod bare_ring;
 mod futex;
+#[cfg(feature = "peers")]
+mod iceoryx2;
+mod in_process;
+#[cfg(feature = "peers")]
+mod ipc_channel;
 pub(crate) mod kernel;
 mod lines;
 mod memcpy;
 mod memory;
+mod shmem_ipc;
 pub(crate) mod zocket;
 
 use anyhow::{Context, Result, bail};
 
-use crate::channel::{Name, Parcel, Transport};
+use crate::channel::{Name, Parcel, ThreadTransport, Transport};
 use crate::contestant::{self, Contestant};
 use crate::worker;
 
@@ -41,6 +47,14 @@ impl Entry {
             serve: |_, _| bail!("it has no worker"),
         }
     }
+
+    const fn threads<T: ThreadTransport>() -> Self {
+        Self {
+            name: T::NAME,
+            start: contestant::threads::<T>,
+            serve: |_, _| bail!("its worker is a thread"),
+        }
+    }
 }
 
 /// Everything, in the order of the tables.
@@ -56,9 +70,19 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::processes::<zocket::SpinningDatagram>(),
     Entry::processes::<zocket::BlockingDatagram>(),
     Entry::processes::<zocket::InPlaceDatagram>(),
+    Entry::processes::<shmem_ipc::SpinningRings>(),
+    Entry::processes::<shmem_ipc::BlockingRings>(),
+    #[cfg(feature = "peers")]
+    Entry::processes::<iceoryx2::PollingPorts>(),
+    #[cfg(feature = "peers")]
+    Entry::processes::<iceoryx2::ListeningPorts>(),
+    #[cfg(feature = "peers")]
+    Entry::processes::<ipc_channel::Channels>(),
     Entry::processes::<kernel::Pipe>(),
     Entry::processes::<kernel::UnixStream>(),
     Entry::processes::<kernel::UnixSeqpacket>(),
+    Entry::threads::<in_process::Rtrb>(),
+    Entry::threads::<in_process::Crossbeam>(),
 ];
 
 /// The contestant of this key.
