@@ -68,13 +68,13 @@ impl Pace {
     pub(crate) const FULL: Self = Self {
         rounds: 9,
         target: Duration::from_millis(80),
-        least_trips: 50,
-        several: 5,
+        least_trips: 30,
+        several: 4,
     };
     pub(crate) const QUICK: Self = Self {
         rounds: 3,
-        target: Duration::from_millis(15),
-        least_trips: 10,
+        target: Duration::from_millis(10),
+        least_trips: 5,
         several: 2,
     };
 

@@ -54,6 +54,7 @@ pub(crate) struct Cell {
 
 /// One execution of a task, summed up. Times are nanoseconds for each message or round trip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(into = "[f64; 8]", from = "[f64; 8]")]
 pub(crate) struct Round {
     /// Messages or round trips.
     pub(crate) count: u64,
@@ -69,6 +70,47 @@ pub(crate) struct Round {
     pub(crate) sleeps: f64,
     /// Round trips of the connection that made fewest, through the mean of all.
     pub(crate) slowest: f64,
+}
+
+/// As it is kept: in the order of the fields. There are thousands of them, and no measurement is
+/// good for more than five digits.
+impl From<Round> for [f64; 8] {
+    fn from(round: Round) -> Self {
+        let Round {
+            count,
+            mean,
+            p50,
+            p99,
+            p999,
+            cpu,
+            sleeps,
+            slowest,
+        } = round;
+        let values = [mean, p50, p99, p999, cpu, sleeps, slowest].map(five_digits);
+        let [mean, p50, p99, p999, cpu, sleeps, slowest] = values;
+        [count as f64, mean, p50, p99, p999, cpu, sleeps, slowest]
+    }
+}
+
+impl From<[f64; 8]> for Round {
+    fn from(values: [f64; 8]) -> Self {
+        let [count, mean, p50, p99, p999, cpu, sleeps, slowest] = values;
+        Self {
+            count: count as u64,
+            mean,
+            p50,
+            p99,
+            p999,
+            cpu,
+            sleeps,
+            slowest,
+        }
+    }
+}
+
+fn five_digits(value: f64) -> f64 {
+    let text = format!("{value:.4e}");
+    text.parse().expect("a number reads back as one")
 }
 
 /// Something else that was measured of a contestant.
@@ -209,5 +251,23 @@ pub(crate) mod made_up {
                 line("messages of 4 KiB", 10.0),
             ],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_is_kept_in_five_digits() {
+        let round = Round {
+            count: 1_234_567,
+            mean: 123.456_789,
+            ..Round::default()
+        };
+        let json = serde_json::to_string(&round).unwrap();
+        assert_eq!(json, "[1234567.0,123.46,0.0,0.0,0.0,0.0,0.0,0.0]");
+        let again: Round = serde_json::from_str(&json).unwrap();
+        assert_eq!((again.count, again.mean), (1_234_567, 123.46));
     }
 }
