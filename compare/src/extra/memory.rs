@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,6 @@ fn memory_files() -> Result<f64> {
         };
         let target = target.to_string_lossy();
         if target.starts_with("/memfd:") || target.starts_with("/dev/shm/") {
-            use std::os::unix::fs::MetadataExt;
             let found = fs::metadata(&path)?;
             blocks.insert((found.dev(), found.ino()), found.blocks());
         }

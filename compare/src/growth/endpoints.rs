@@ -28,7 +28,7 @@ const TASK: Task = Task {
 /// Round trips with one of many endpoints.
 pub(super) fn measure(pace: &Pace) -> Result<Series> {
     let counts = pace.some_of(&COUNTS);
-    // In turn, for there are not descriptors enough for both.
+    // One after the other: the usual limits do not have descriptors for both.
     let of_zocket = affordable::<Stream>(&counts)?;
     let of_unix = affordable::<UnixStream>(&counts)?;
     let mut lines = Lines::default();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::plot::Lines;
+use super::plot::{Lines, ONE_CONNECTION};
 use crate::contestant::Contestant;
 use crate::task::{Job, Sample, Task};
 
@@ -113,7 +113,7 @@ pub(super) fn verify(contestant: &mut dyn Contestant, size: usize, count: u64) -
         job: Job::Verify,
         size,
         count,
-        ..super::plot::ONE_CONNECTION
+        ..ONE_CONNECTION
     };
     let sample = contestant.run(&task)?;
     ensure!(sample.count == count, "of {count} only {}", sample.count);
@@ -160,7 +160,6 @@ impl Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::growth::plot::ONE_CONNECTION;
 
     #[test]
     fn quick_pace_skips_points_and_keeps_both_ends() {

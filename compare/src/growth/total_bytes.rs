@@ -2,7 +2,8 @@
 //!
 //! They are counts of 64 bits, of which nothing wraps in practice. At 20 GB/s a day carries
 //! 1.7e15 bytes, and 1.8e19 last for 29 years. What would fail early is a count of 32 bits
-//! somewhere: those wrap at 4 GiB, which every stream here passes.
+//! somewhere: those wrap at 4 GiB, which every stream here passes. (Counts of 32 bits there are where
+//! threads sleep: of events, not of bytes, and only compared for being the same.)
 
 use std::os::fd::OwnedFd;
 
