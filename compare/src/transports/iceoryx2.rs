@@ -11,6 +11,7 @@ use std::fs;
 use std::hint;
 use std::mem::MaybeUninit;
 use std::process;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ::iceoryx2::port::{
@@ -71,6 +72,11 @@ impl Home {
         let path = path.to_str().context("a path that is no text")?;
         config.global.set_root_path(&Path::new(path.as_bytes())?);
         config.global.prefix = FileName::new(b"zocket_compare_")?;
+        // A program would have one node for all its connections, and so few to look after. As here
+        // each has its own, dead ones are looked for once, and not whenever there is a new one.
+        config.global.node.cleanup_dead_nodes_on_creation = false;
+        config.global.node.cleanup_dead_nodes_on_destruction = false;
+        config.global.service.cleanup_dead_nodes_on_open = false;
         Ok(Self(config))
     }
 }
@@ -134,6 +140,10 @@ impl<const EVENTS: bool> Ports<EVENTS> {
             .config(&home.0)
             .signal_handling_mode(SignalHandlingMode::Disabled)
             .create::<ipc::Service>()?;
+        static CLEAN_UP: Once = Once::new();
+        CLEAN_UP.call_once(|| {
+            node.try_cleanup_dead_nodes();
+        });
         let listener_and_notifier = || -> Result<_> {
             let listener = events(&node, &incoming)?.listener_builder().create()?;
             let notifier = events(&node, &outgoing)?.notifier_builder().create()?;
