@@ -127,7 +127,7 @@ impl Runner {
 
 /// Increases the count until it takes half the time, and goes on from that.
 fn calibrate(contestant: &mut dyn Contestant, setting: Setting, target: Duration) -> Result<Task> {
-    let mut task = setting.task(4);
+    let mut task = setting.task(few(setting));
     loop {
         let elapsed = least_of_three(contestant, &task, target / 2)?;
         let factor = target.as_secs_f64() / elapsed.as_secs_f64();
@@ -136,6 +136,15 @@ fn calibrate(contestant: &mut dyn Contestant, setting: Setting, target: Duration
             return Ok(task);
         }
         task.count = (task.count as f64 * factor.min(4.0)) as u64;
+    }
+}
+
+/// What no contestant takes long for, but longer than it takes to wake up the other side.
+fn few(setting: Setting) -> u64 {
+    match setting.job {
+        Job::RoundTrips { think } if !think.is_zero() => 4,
+        Job::RoundTrips { .. } => 32,
+        _ => (64 << 10) / setting.size.clamp(64, 16 << 10) as u64,
     }
 }
 
