@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use crate::plan::Part;
 use crate::results::Results;
 use crate::task::Setting;
+use plots::Plot;
 
 /// The documents of this project; the page that is there is the template of others.
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
@@ -22,6 +23,15 @@ const PAGE: &str = "performance.md";
 /// Holds the plots and the results, beside the page.
 const DIRECTORY: &str = "performance";
 const RESULTS: &str = "results.json";
+
+/// The parts whose contests are shown, and the names of their sections.
+const PARTS: [(Part, &str); 5] = [
+    (Part::RoundTrips, "round-trips"),
+    (Part::Rests, "rests"),
+    (Part::OneWay, "one-way"),
+    (Part::Made, "made"),
+    (Part::Pairs, "pairs"),
+];
 
 /// Where reports go if nobody says otherwise.
 pub(crate) fn docs() -> PathBuf {
@@ -66,9 +76,13 @@ pub(crate) fn write(results: &Results, out: &Path) -> Result<()> {
     };
     let mut page = fs::read_to_string(template)
         .with_context(|| format!("cannot read {}", template.display()))?;
-    for (name, text) in sections(results) {
-        let text = embedded(results, name) + &text;
-        page = page::replace(&page, name, &text)?;
+    let sections = sections(results);
+    // What is not measured now does not stay as it was then.
+    for name in page::sections(&page) {
+        page = page::replace(&page, &name, "")?;
+    }
+    for (name, text) in sections.iter().filter(|(_, text)| !text.is_empty()) {
+        page = page::replace(&page, name, &(embedded(results, name) + text))?;
     }
     Ok(fs::write(path, page)?)
 }
@@ -81,44 +95,33 @@ pub(crate) fn read(path: &Path) -> Result<Results> {
 }
 
 /// The sections' names, as in the page's markers, and their tables.
-fn sections(results: &Results) -> Vec<(&'static str, String)> {
-    vec![
+fn sections(results: &Results) -> Vec<(&str, String)> {
+    let mut sections = vec![
         ("machine", tables::machine(results)),
         ("bars", bars::tables(results)),
-        (
-            section(Part::RoundTrips),
-            tables::part(results, Part::RoundTrips),
-        ),
-        (section(Part::Rests), tables::part(results, Part::Rests)),
-        (section(Part::OneWay), tables::part(results, Part::OneWay)),
-        (section(Part::Made), tables::part(results, Part::Made)),
-        (section(Part::Pairs), tables::part(results, Part::Pairs)),
-        (section(Part::Facts), tables::facts(results)),
-        (section(Part::Growth), tables::growth(results)),
-    ]
-}
-
-fn section(part: Part) -> &'static str {
-    match part {
-        Part::RoundTrips => "round-trips",
-        Part::Rests => "rests",
-        Part::OneWay => "one-way",
-        Part::Made => "made",
-        Part::Pairs => "pairs",
-        Part::Facts => "facts",
-        Part::Growth => "growth",
-    }
+    ];
+    sections.extend(PARTS.map(|(part, name)| (name, tables::part(results, part))));
+    sections.push(("facts", tables::facts(results)));
+    let series = results.series.iter();
+    sections.extend(series.map(|series| (series.topic.as_str(), tables::series(series))));
+    sections
 }
 
 /// The plots of a section, as the page shows them.
 fn embedded(results: &Results, name: &str) -> String {
     let plots = plots::all(results).into_iter();
-    let here = plots.filter(|plot| section(plot.part) == name);
+    let here = plots.filter(|plot| section(plot) == name);
     here.map(|plot| {
         let series = plot.series;
         format!("![{}]({DIRECTORY}/{}.svg)\n\n", series.title, series.topic)
     })
     .collect()
+}
+
+/// That of its part; how something grows is a section of its own.
+fn section(plot: &Plot) -> &str {
+    let part = PARTS.iter().find(|(part, _)| *part == plot.part);
+    part.map_or(&plot.series.topic, |(_, name)| name)
 }
 
 #[cfg(test)]
@@ -138,14 +141,16 @@ mod tests {
         let page = fs::read_to_string(out.path().join(PAGE)).unwrap();
         assert!(page.contains("| zocket stream, blocking"));
         assert!(page.contains("(performance/capacity.svg)"));
+        assert_eq!(page.matches("(performance/pairs.svg)").count(), 1);
         assert!(directory.join("capacity.svg").exists());
     }
 
     #[test]
     fn page_has_a_place_for_each_section() {
         let page = fs::read_to_string(docs().join(PAGE)).unwrap();
-        for (name, _) in sections(&Results::default()) {
-            assert!(page::replace(&page, name, "").is_ok(), "{name}");
+        let places = page::sections(&page);
+        for (name, _) in sections(&made_up::results()) {
+            assert!(places.iter().any(|place| place == name), "{name}");
         }
     }
 }

@@ -5,6 +5,13 @@ use anyhow::{Context, Result};
 /// What stands between markers if there is nothing to say.
 const NOT_MEASURED: &str = "Not measured in this run.";
 
+/// The names of its sections.
+pub(super) fn sections(page: &str) -> Vec<String> {
+    let lines = page.lines();
+    let names = lines.filter_map(|line| line.strip_prefix("<!-- begin ")?.strip_suffix(" -->"));
+    names.map(str::to_owned).collect()
+}
+
 /// Puts a text between the markers of a section.
 pub(super) fn replace(page: &str, name: &str, text: &str) -> Result<String> {
     let begin = format!("<!-- begin {name} -->\n");
@@ -28,6 +35,11 @@ mod tests {
 
     const PAGE: &str =
         "above\n<!-- begin a -->\nold\n<!-- end a -->\nbelow\n<!-- begin b -->\n<!-- end b -->\n";
+
+    #[test]
+    fn sections_are_those_that_begin() {
+        assert_eq!(sections(PAGE), ["a", "b"]);
+    }
 
     #[test]
     fn text_between_markers_is_replaced_and_the_rest_stays() {

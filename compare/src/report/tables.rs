@@ -254,18 +254,10 @@ fn topic_table(results: &Results, facts: &[&Fact]) -> String {
     markdown(1, &head, rows.collect())
 }
 
-/// The series: the values at each point, for those who do not see the plots.
-pub(super) fn growth(results: &Results) -> String {
-    let mut text = String::new();
-    for series in &results.series {
-        let table = series_table(series);
-        let title = &series.title;
-        let _ = write!(
-            text,
-            "<details><summary>{title}</summary>\n\n{table}\n</details>\n\n"
-        );
-    }
-    text
+/// The values of a plot, for those who do not see it.
+pub(super) fn series(series: &Series) -> String {
+    let (title, table) = (&series.title, series_table(series));
+    format!("<details><summary>{title}</summary>\n\n{table}\n</details>\n\n")
 }
 
 fn series_table(series: &Series) -> String {
@@ -364,8 +356,8 @@ mod tests {
     }
 
     #[test]
-    fn growth_has_a_row_for_each_line() {
-        let text = growth(&made_up::results());
+    fn series_has_a_row_for_each_line() {
+        let text = series(&made_up::series());
         assert!(text.contains("| 4 KiB |"));
         assert_eq!(row(&text, "messages of 64 B"), ["1.10"; 3]);
     }
