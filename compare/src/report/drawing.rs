@@ -69,7 +69,8 @@ pub(super) fn draw(series: &Series, contestants: &[Identity]) -> Result<String> 
 struct Look {
     colour: RGBColor,
     width: u32,
-    dashed: bool,
+    /// Lengths of dashes and of gaps; none for a line without.
+    dashes: Option<(i32, i32)>,
 }
 
 impl Look {
@@ -78,7 +79,7 @@ impl Look {
     }
 }
 
-/// This project's lines are thick, and what is no alternative is dashed.
+/// This project's lines are thick; limits are dashed, and what goes between threads is dotted.
 fn looks<'a>(series: &'a Series, contestants: &[Identity]) -> Vec<(&'a Line, Look)> {
     // Of a contestant the same in every plot.
     let place = |line: &Line| {
@@ -102,17 +103,22 @@ fn look(class: Class, index: usize) -> Look {
         Class::Zocket => Look {
             colour: of(&OURS),
             width: 4,
-            dashed: false,
+            dashes: None,
         },
         Class::Peer => Look {
             colour: of(&OTHERS),
             width: 2,
-            dashed: false,
+            dashes: None,
         },
-        Class::Limit | Class::InProcess => Look {
+        Class::Limit => Look {
             colour: of(&GREYS),
             width: 2,
-            dashed: true,
+            dashes: Some((7, 4)),
+        },
+        Class::InProcess => Look {
+            colour: of(&GREYS),
+            width: 2,
+            dashes: Some((2, 3)),
         },
     }
 }
@@ -164,8 +170,13 @@ fn draw_line(chart: &mut Chart<'_, '_>, line: &Line, look: Look) -> Result<()> {
     let spreads: Vec<_> = spreads.collect();
     let medians = spreads.iter().map(|&(at, spread)| (at, spread.median));
     let medians: Vec<_> = medians.collect();
-    if look.dashed {
-        chart.draw_series(DashedLineSeries::new(medians.clone(), 6, 4, look.stroke()))?;
+    if let Some((dash, gap)) = look.dashes {
+        chart.draw_series(DashedLineSeries::new(
+            medians.clone(),
+            dash,
+            gap,
+            look.stroke(),
+        ))?;
     } else {
         chart.draw_series(LineSeries::new(medians.clone(), look.stroke()))?;
     }
@@ -197,8 +208,8 @@ fn draw_legend(area: &Area<'_>, lines: &[(&Line, Look)]) -> Result<()> {
     for (row, (line, look)) in (0..).zip(lines) {
         let height = 52 + row * 22;
         let stroke = vec![(10, height), (44, height)];
-        if look.dashed {
-            area.draw(&DashedPathElement::new(stroke, 6, 4, look.stroke()))?;
+        if let Some((dash, gap)) = look.dashes {
+            area.draw(&DashedPathElement::new(stroke, dash, gap, look.stroke()))?;
         } else {
             area.draw(&PathElement::new(stroke, look.stroke()))?;
         }
