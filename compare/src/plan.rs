@@ -67,9 +67,9 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) const FULL: Self = Self {
         rounds: 9,
-        target: Duration::from_millis(80),
+        target: Duration::from_millis(60),
         least_trips: 30,
-        several: 4,
+        several: 5,
     };
     pub(crate) const QUICK: Self = Self {
         rounds: 3,
