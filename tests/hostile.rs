@@ -253,8 +253,11 @@ impl<'a> Driver<'a> {
         let result: Result<usize> = match op {
             Op::Write(n) if stream => {
                 needs_nothing = n == 0;
-                writer
-                    .write(&vec![7; n])
+                // As the socket layer does.
+                let bytes = vec![7; n];
+                let at_once = writer.write_at_once(&bytes).then_some(Ok(n));
+                at_once
+                    .unwrap_or_else(|| writer.write(&bytes))
                     .inspect(|done| assert!(*done <= n))
             }
             Op::WriteVectored(m, n) if stream => {
@@ -266,7 +269,9 @@ impl<'a> Driver<'a> {
             }
             Op::Send(n) if !stream => {
                 needs_nothing = n == 0;
-                writer.send(&vec![7; n]).map(|()| n)
+                let bytes = vec![7; n];
+                let at_once = writer.send_at_once(&bytes).then_some(Ok(n));
+                at_once.unwrap_or_else(|| writer.send(&bytes).map(|()| n))
             }
             Op::SendVectored(m, n) if !stream => {
                 needs_nothing = m + n == 0;
@@ -347,9 +352,12 @@ impl<'a> Driver<'a> {
         let mut needs_nothing = false;
         let mut buf = vec![0; 2 * CAPACITY];
         let result: Result<usize> = match op {
-            Op::Read(n) if stream => reader
-                .read(&mut buf[..n])
-                .inspect(|done| assert!(*done <= n)),
+            Op::Read(n) if stream => {
+                let at_once = reader.read_at_once(&mut buf[..n]).filter(|_| n > 0);
+                at_once
+                    .map_or_else(|| reader.read(&mut buf[..n]), Ok)
+                    .inspect(|done| assert!(*done <= n))
+            }
             Op::Peek(n) if stream => reader
                 .peek(&mut buf[..n])
                 .inspect(|done| assert!(*done <= n)),
@@ -359,9 +367,12 @@ impl<'a> Driver<'a> {
                     .read_vectored(&mut [IoSliceMut::new(a), IoSliceMut::new(&mut b[..n])])
                     .inspect(|done| assert!(*done <= m + n))
             }
-            Op::Recv(n) if !stream => reader
-                .recv(&mut buf[..n])
-                .inspect(|done| assert!(*done <= n)),
+            Op::Recv(n) if !stream => {
+                let at_once = reader.recv_at_once(&mut buf[..n]);
+                at_once
+                    .map_or_else(|| reader.recv(&mut buf[..n]), Ok)
+                    .inspect(|done| assert!(*done <= n))
+            }
             Op::PeekDatagram(n) if !stream => reader
                 .peek_datagram(&mut buf[..n])
                 .inspect(|done| assert!(*done <= n)),

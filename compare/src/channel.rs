@@ -103,6 +103,7 @@ impl Parcel {
         self.descriptors.push_back(descriptor.into());
     }
 
+    #[cfg(feature = "peers")]
     pub(crate) fn put_word(&mut self, word: impl Into<String>) {
         self.words.push_back(word.into());
     }
@@ -113,6 +114,7 @@ impl Parcel {
             .context("a descriptor is missing")
     }
 
+    #[cfg(feature = "peers")]
     pub(crate) fn take_word(&mut self) -> Result<String> {
         self.words.pop_front().context("a word is missing")
     }

@@ -61,6 +61,21 @@ pub(crate) fn processes<T: Transport>(connections: usize) -> Result<Box<dyn Cont
     }))
 }
 
+/// Connects this process, by an end that it uses in a way of its own, to the worker of the
+/// contestant with this name, whose end is in the parcel.
+pub(crate) fn opposite<C: Channel>(
+    name: Name,
+    end: C,
+    parcel: Parcel,
+) -> Result<Box<dyn Contestant>> {
+    Ok(Box::new(Connected {
+        name,
+        ends: vec![end],
+        worker: ProcessWorker::start(name.key, 1, parcel)?,
+        cpus: machine::cpus()?,
+    }))
+}
+
 /// Connects two threads.
 pub(crate) fn threads<T: ThreadTransport>(connections: usize) -> Result<Box<dyn Contestant>> {
     let (ends, theirs) = (0..connections).map(|_| T::pair()).unzip();

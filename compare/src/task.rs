@@ -1,7 +1,9 @@
 //! What both ends do in one measurement, and what they say about it.
 
+use std::fmt;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// What the two ends do together.
@@ -25,16 +27,45 @@ pub(crate) struct Task {
     pub(crate) job: Job,
     /// Bytes of a message.
     pub(crate) size: usize,
-    /// Messages or round trips; with several connections, those of all together take as long as
-    /// so many of one would.
+    /// Messages or round trips of a connection. Of several connections, the one that has made so
+    /// many round trips first ends it for all.
     pub(crate) count: u64,
     /// Connections that take part.
     pub(crate) connections: usize,
     pub(crate) placement: Placement,
 }
 
+/// Everything about a task but how long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Setting {
+    pub(crate) job: Job,
+    pub(crate) size: usize,
+    pub(crate) connections: usize,
+    pub(crate) placement: Placement,
+}
+
+impl Setting {
+    pub(crate) fn task(self, count: u64) -> Task {
+        let Self {
+            job,
+            size,
+            connections,
+            placement,
+        } = self;
+        Task {
+            job,
+            size,
+            count,
+            connections,
+            placement,
+        }
+    }
+}
+
 /// Which CPUs the two processes may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Placement {
     /// Each has one of its own.
@@ -43,6 +74,61 @@ pub(crate) enum Placement {
     OneCpu,
     /// Any.
     Free,
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RoundTrips { think } if think.is_zero() => f.write_str("round trips"),
+            Self::RoundTrips { think } => match think.as_micros() {
+                us if us < 1000 => write!(f, "round trips with rests of {us} us"),
+                us => write!(f, "round trips with rests of {} ms", us / 1000),
+            },
+            Self::OneWay => f.write_str("one way"),
+            Self::OneWayMade => f.write_str("made and sent one way"),
+            Self::Verify => f.write_str("verified"),
+        }
+    }
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TwoCpus => "two CPUs",
+            Self::OneCpu => "one CPU",
+            Self::Free => "unpinned",
+        })
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            job,
+            size,
+            connections,
+            placement,
+        } = self;
+        write!(f, "{job}, {}, {placement}", Bytes(*size))?;
+        match connections {
+            1 => Ok(()),
+            n => write!(f, ", {n} connections"),
+        }
+    }
+}
+
+/// A size as it is read.
+pub(crate) struct Bytes(pub(crate) usize);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            n if n >= 1 << 30 && n.is_multiple_of(1 << 30) => write!(f, "{} GiB", n >> 30),
+            n if n >= 1 << 20 && n.is_multiple_of(1 << 20) => write!(f, "{} MiB", n >> 20),
+            n if n >= 1 << 10 && n.is_multiple_of(1 << 10) => write!(f, "{} KiB", n >> 10),
+            n => write!(f, "{n} B"),
+        }
+    }
 }
 
 /// The two ends of a connection.

@@ -40,9 +40,19 @@ pub(crate) struct ProcessWorker {
 impl ProcessWorker {
     /// Starts this program again as the worker for `key`, with so many connections.
     pub(crate) fn start(key: &str, connections: usize, parcel: Parcel) -> Result<Self> {
+        Self::start_as("worker", key, connections, parcel)
+    }
+
+    /// Starts it with another subcommand, which takes the same arguments.
+    pub(crate) fn start_as(
+        subcommand: &str,
+        key: &str,
+        connections: usize,
+        parcel: Parcel,
+    ) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(["worker", key, &connections.to_string()])
+            .args([subcommand, key, &connections.to_string()])
             .args([&parcel.descriptors.len().to_string()])
             .args(&parcel.words)
             .stdin(Stdio::piped())
@@ -64,6 +74,11 @@ impl ProcessWorker {
         };
         worker.hear().context("a worker has not started")?;
         Ok(worker)
+    }
+
+    /// The identity of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn hear(&mut self) -> Result<Usage> {

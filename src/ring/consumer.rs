@@ -38,19 +38,19 @@ impl Place {
         self.tail.wrapping_sub(self.head)
     }
 
-    /// Queued payload bytes: `most` or more if there are as many, else all that there are.
-    ///
-    /// A tail that cannot be right is left alone, for [`refresh`](Consumer::refresh) to tell what
-    /// is wrong; nothing is [known to be empty](Consumer::is_known_empty) from then on.
+    /// Queued payload bytes: `most` or more if there are as many, else all that there are. Of an
+    /// impossible tail, and where there is more to be looked at than the tail,
+    /// [`refresh`](Consumer::refresh) tells.
     #[inline(always)]
     pub(crate) fn look<M: Memory>(&mut self, mem: &M, most: u64) -> u64 {
         let known = self.queued();
-        if known >= most {
+        if known >= most || self.plausible == 0 {
             return known;
         }
         // ORDERING(data-published): Acquire; as in `Consumer::refresh`.
         let tail = mem.load64(Word64::Tail, Site::ObserveTail);
         let queued = tail.wrapping_sub(self.head);
+        // With more than was known the tail has not gone back.
         if queued >= most && queued <= self.plausible {
             self.tail = tail;
             return queued;
@@ -58,20 +58,38 @@ impl Place {
         if queued == known {
             return known;
         }
-        self.look_again(tail)
+        self.look_closer(tail)
     }
 
     /// With a tail that shows less than was looked for.
     #[inline(never)]
-    fn look_again(&mut self, tail: u64) -> u64 {
-        let known = self.queued();
-        let queued = tail.wrapping_sub(self.head);
-        if queued < known || queued > self.plausible {
-            self.plausible = 0;
-            return known;
+    fn look_closer(&mut self, tail: u64) -> u64 {
+        // A violation is remembered.
+        let _ = self.take(tail);
+        self.queued()
+    }
+
+    /// Takes note of a tail.
+    ///
+    /// # Errors
+    /// A violation if it went back or is further ahead than the capacity.
+    #[inline(always)]
+    fn take(&mut self, tail: u64) -> Result<(), Violation> {
+        // One comparison: it must lie between the last one seen and a full ring.
+        if tail.wrapping_sub(self.tail) > self.capacity - self.queued() {
+            return Err(self.break_off(Violation::TailOutOfRange));
         }
         self.tail = tail;
-        queued
+        Ok(())
+    }
+
+    /// Makes this side useless: no data, and `refresh` reports why.
+    #[cold]
+    fn break_off(&mut self, violation: Violation) -> Violation {
+        self.broken = Some(violation);
+        self.plausible = 0;
+        self.tail = self.head;
+        violation
     }
 
     /// Where in an area of this size the next `ring` bytes are, if they are in one piece there.
@@ -218,11 +236,7 @@ impl<M: Memory> Consumer<M> {
         // ORDERING(data-published): Acquire; pairs with the Release in
         // `Producer::publish`: the bytes before this tail are visible.
         let tail = self.mem.load64(Word64::Tail, Site::ObserveTail);
-        // One comparison: `tail` must lie between the last one seen and a full ring.
-        if tail.wrapping_sub(self.place.tail) > self.place.capacity - self.queued() {
-            return Err(self.break_off(Violation::TailOutOfRange));
-        }
-        self.place.tail = tail;
+        self.place.take(tail)?;
         Ok(self.queued())
     }
 
@@ -235,15 +249,6 @@ impl<M: Memory> Consumer<M> {
             Some(violation) => Err(violation),
             None => Ok(self.queued()),
         }
-    }
-
-    /// Makes this side useless: no data, and `refresh` reports why.
-    #[cold]
-    fn break_off(&mut self, violation: Violation) -> Violation {
-        self.place.broken = Some(violation);
-        self.place.plausible = 0;
-        self.place.tail = self.place.head;
-        violation
     }
 
     /// Reads the prefix of the first record. Something must be queued.
@@ -259,7 +264,7 @@ impl<M: Memory> Consumer<M> {
         match record::parse_first(first[0], queued) {
             Ok(First::Short(payload)) => Ok(Record { prefix: 1, payload }),
             Ok(First::Long) => self.long_record(queued),
-            Err(violation) => Err(self.break_off(violation)),
+            Err(violation) => Err(self.place.break_off(violation)),
         }
     }
 
@@ -271,7 +276,7 @@ impl<M: Memory> Consumer<M> {
                 prefix: MAX_PREFIX,
                 payload,
             }),
-            Err(violation) => Err(self.break_off(violation)),
+            Err(violation) => Err(self.place.break_off(violation)),
         }
     }
 

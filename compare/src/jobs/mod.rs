@@ -4,6 +4,7 @@ mod one_way;
 mod round_trips;
 mod verify;
 
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Instant;
 
@@ -17,8 +18,9 @@ const MORE: u8 = 0;
 
 /// Does the active part of a task, over as many connections as it wants.
 pub(crate) fn lead<C: Channel>(ends: &mut [C], task: &Task) -> Sample {
+    let done = AtomicBool::new(false);
     let start = Instant::now();
-    let parts = over_all(ends, task, |end| lead_one(end, task));
+    let parts = over_all(ends, task, |end| lead_one(end, task, &done));
     let elapsed = start.elapsed();
     Sample {
         elapsed,
@@ -81,11 +83,12 @@ macro_rules! with_constant_size {
     };
 }
 
-fn lead_one<C: Channel>(end: &mut C, task: &Task) -> Part {
+/// `done` says that the first of several connections has done its share.
+fn lead_one<C: Channel>(end: &mut C, task: &Task, done: &AtomicBool) -> Part {
     let count = task.count;
     match task.job {
         Job::RoundTrips { think } => {
-            with_constant_size!(task.size, |n| round_trips::ask(end, n, task, think))
+            with_constant_size!(task.size, |n| round_trips::ask(end, n, task, think, done))
         }
         Job::OneWay => with_constant_size!(task.size, |n| one_way::send(end, n, count)),
         Job::OneWayMade => with_constant_size!(task.size, |n| one_way::make(end, n, count)),

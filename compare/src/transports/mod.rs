@@ -7,11 +7,12 @@ mod iceoryx2;
 mod in_process;
 #[cfg(feature = "peers")]
 mod ipc_channel;
-mod kernel;
+pub(crate) mod kernel;
 mod lines;
+mod memcpy;
 mod memory;
 mod shmem_ipc;
-mod zocket;
+pub(crate) mod zocket;
 
 use anyhow::{Context, Result, bail};
 
@@ -38,6 +39,15 @@ impl Entry {
         }
     }
 
+    /// Something that has no other side.
+    const fn alone(name: Name, start: fn(usize) -> Result<Box<dyn Contestant>>) -> Self {
+        Self {
+            name,
+            start,
+            serve: |_, _| bail!("it has no worker"),
+        }
+    }
+
     const fn threads<T: ThreadTransport>() -> Self {
         Self {
             name: T::NAME,
@@ -51,6 +61,7 @@ impl Entry {
 pub(crate) const ALL: &[Entry] = &[
     Entry::processes::<lines::CacheLine>(),
     Entry::processes::<futex::Futex>(),
+    Entry::alone(memcpy::NAME, memcpy::start),
     Entry::processes::<bare_ring::BareRing>(),
     Entry::processes::<zocket::SpinningStream>(),
     Entry::processes::<zocket::BlockingStream>(),

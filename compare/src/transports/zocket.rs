@@ -26,7 +26,7 @@ const fn name(key: &'static str, title: &'static str, waiting: Waiting, most: us
 macro_rules! transport {
     ($(#[$doc:meta])* $Name:ident, $Endpoint:ident, $pair:expr, $name:expr) => {
         $(#[$doc])*
-        pub(crate) struct $Name($Endpoint);
+        pub(crate) struct $Name(pub(crate) $Endpoint);
 
         impl Transport for $Name {
             type End = Self;

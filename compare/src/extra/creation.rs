@@ -1,0 +1,284 @@
+//! What a pair costs: time, descriptors, memory.
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use zocket::{Builder, MIN_CAPACITY, Stream};
+
+use super::fact;
+use super::memory::Memory;
+use crate::channel::{Channel, Parcel, Transport};
+use crate::machine;
+use crate::results::Fact;
+use crate::transports::kernel::{Pipe, UnixStream};
+use crate::transports::zocket::BlockingStream;
+
+/// Pairs that are made in one round, one after the other.
+const BATCH: usize = 200;
+
+/// Pairs that live at the same time.
+const ALIVE: usize = 1000;
+
+/// What is used of a pair: this once each way.
+const MESSAGE: [u8; 8] = *b"8 bytes.";
+
+/// How often each is measured.
+struct Rounds {
+    times: usize,
+    memory: usize,
+}
+
+const fn rounds(quick: bool) -> Rounds {
+    match quick {
+        true => Rounds {
+            times: 5,
+            memory: 1,
+        },
+        false => Rounds {
+            times: 25,
+            memory: 3,
+        },
+    }
+}
+
+/// A connected pair, both ends in this process.
+trait Pair: Sized {
+    fn make() -> Result<Self>;
+
+    /// Sends a message each way.
+    fn use_once(&mut self) -> Result<()>;
+}
+
+/// A transport, and how its pairs are made.
+struct Entry {
+    key: &'static str,
+    /// Makes one as a program does that needs it for itself, uses and drops it.
+    plain: fn() -> Result<()>,
+    /// The same, but the other end is packed and unpacked on the way, as for another process.
+    handed_over: fn() -> Result<()>,
+    descriptors: fn() -> Result<usize>,
+    hold: fn(usize) -> Result<Memory>,
+}
+
+impl Entry {
+    const fn new<P: Pair, T: Transport>() -> Self {
+        Self::named::<P, HandedOver<T>>(T::NAME.key)
+    }
+
+    const fn named<P: Pair, H: Pair>(key: &'static str) -> Self {
+        Self {
+            key,
+            plain: once::<P>,
+            handed_over: once::<H>,
+            descriptors: descriptors::<H>,
+            hold: hold::<H>,
+        }
+    }
+}
+
+const ALL: [Entry; 4] = [
+    Entry::new::<(Stream, Stream), BlockingStream>(),
+    // What the rest costs, beside the memory of the rings.
+    Entry::named::<Small<false>, Small<true>>("zocket stream of 4 KiB"),
+    Entry::new::<(net::UnixStream, net::UnixStream), UnixStream>(),
+    Entry::new::<Pipes, Pipe>(),
+];
+
+/// Everything about each of them.
+pub(super) fn measure(quick: bool) -> Result<Vec<Fact>> {
+    let rounds = rounds(quick);
+    let mut facts = times(rounds.times, "make, use once and drop", |entry| entry.plain)?;
+    let handed_over = "make, hand over, use once and drop";
+    facts.extend(times(rounds.times, handed_over, |entry| entry.handed_over)?);
+    for entry in ALL {
+        let of_pair = (entry.descriptors)()?;
+        let values = vec![of_pair as f64 / 2.0];
+        facts.push(fact(
+            "creation",
+            entry.key,
+            "descriptors per endpoint",
+            "1",
+            values,
+        ));
+    }
+    facts.extend(memory(rounds.memory)?);
+    Ok(facts)
+}
+
+/// Times one way of making pairs, in interleaved rounds.
+fn times(rounds: usize, what: &str, way: fn(&Entry) -> fn() -> Result<()>) -> Result<Vec<Fact>> {
+    let mut values = ALL.map(|_| Vec::new());
+    for _ in 0..rounds {
+        for (entry, values) in ALL.iter().zip(&mut values) {
+            let once = way(entry);
+            let start = Instant::now();
+            (0..BATCH).try_for_each(|_| once())?;
+            values.push(start.elapsed().as_nanos() as f64 / 1e3 / BATCH as f64);
+        }
+    }
+    let all = ALL.iter().zip(values);
+    Ok(all
+        .map(|(entry, values)| fact("creation", entry.key, what, "us", values))
+        .collect())
+}
+
+fn once<P: Pair>() -> Result<()> {
+    P::make()?.use_once()
+}
+
+/// How many descriptors a pair has.
+fn descriptors<P: Pair>() -> Result<usize> {
+    let before = machine::descriptors()?;
+    let mut pair = P::make()?;
+    pair.use_once()?;
+    let after = machine::descriptors()?;
+    Ok(after - before)
+}
+
+/// Memory of each of many pairs, each time in a process that has done nothing else.
+fn memory(rounds: usize) -> Result<Vec<Fact>> {
+    let mut values = ALL.map(|_| [const { Vec::new() }; 3]);
+    for _ in 0..rounds {
+        for (entry, values) in ALL.iter().zip(&mut values) {
+            let memory = of_process(entry.key)?;
+            values[0].push(memory.own);
+            values[1].push(memory.shared);
+            values[2].push(memory.kernel);
+        }
+    }
+    let whats = [
+        "memory of the process, per pair",
+        "shared memory, per pair",
+        "kernel objects and page tables, per pair",
+    ];
+    let all = ALL.iter().zip(values).flat_map(|(entry, values)| {
+        let parts = whats.into_iter().zip(values);
+        parts.map(|(what, values)| fact("creation", entry.key, what, "KiB", values))
+    });
+    Ok(all.collect())
+}
+
+/// What [`hold_pairs`] says in a process of its own.
+fn of_process(key: &str) -> Result<Memory> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["extra-pairs", key, &ALIVE.to_string()])
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "pairs of {key}: {}", output.status);
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Makes so many pairs, and says on the standard output how much memory each of them takes.
+pub(crate) fn hold_pairs(key: &str, pairs: usize) -> Result<()> {
+    let entry = ALL.iter().find(|entry| entry.key == key);
+    let Some(entry) = entry else {
+        bail!("no pairs of {key} can be made");
+    };
+    println!("{}", serde_json::to_string(&(entry.hold)(pairs)?)?);
+    Ok(())
+}
+
+fn hold<P: Pair>(count: usize) -> Result<Memory> {
+    // What comes once for the process is there before.
+    once::<P>()?;
+    let mut all = Vec::with_capacity(count);
+    let before = Memory::now()?;
+    for _ in 0..count {
+        let mut pair = P::make()?;
+        pair.use_once()?;
+        all.push(pair);
+    }
+    let each = Memory::now()?.each_since(before, count);
+    drop(all);
+    Ok(each)
+}
+
+/// Sends the message from `a` to `b`.
+fn pass(a: &mut impl Write, b: &mut impl Read) -> Result<()> {
+    let mut got = [0; MESSAGE.len()];
+    a.write_all(&MESSAGE)?;
+    b.read_exact(&mut got)?;
+    ensure!(got == MESSAGE, "another message: {got:?}");
+    Ok(())
+}
+
+impl Pair for (Stream, Stream) {
+    fn make() -> Result<Self> {
+        Ok(Stream::pair()?)
+    }
+
+    fn use_once(&mut self) -> Result<()> {
+        pass(&mut self.0, &mut self.1)?;
+        pass(&mut self.1, &mut self.0)
+    }
+}
+
+impl Pair for (net::UnixStream, net::UnixStream) {
+    fn make() -> Result<Self> {
+        Ok(net::UnixStream::pair()?)
+    }
+
+    fn use_once(&mut self) -> Result<()> {
+        pass(&mut self.0, &mut self.1)?;
+        pass(&mut self.1, &mut self.0)
+    }
+}
+
+/// A pair with the smallest rings, one end of which was perhaps packed and unpacked.
+struct Small<const HANDED_OVER: bool>(Stream, Stream);
+
+impl<const HANDED_OVER: bool> Pair for Small<HANDED_OVER> {
+    fn make() -> Result<Self> {
+        let (a, b) = Builder::new().capacity(MIN_CAPACITY).stream_pair()?;
+        Ok(match HANDED_OVER {
+            true => Self(a, Stream::try_from(OwnedFd::from(b))?),
+            false => Self(a, b),
+        })
+    }
+
+    fn use_once(&mut self) -> Result<()> {
+        pass(&mut self.0, &mut self.1)?;
+        pass(&mut self.1, &mut self.0)
+    }
+}
+
+/// One for each direction.
+struct Pipes([(PipeReader, PipeWriter); 2]);
+
+impl Pair for Pipes {
+    fn make() -> Result<Self> {
+        Ok(Self([io::pipe()?, io::pipe()?]))
+    }
+
+    fn use_once(&mut self) -> Result<()> {
+        let mut both = self.0.iter_mut();
+        both.try_for_each(|(reader, writer)| pass(writer, reader))
+    }
+}
+
+/// A pair whose other end came as it comes to another process.
+struct HandedOver<T: Transport>(T::End, T::End);
+
+impl<T: Transport> Pair for HandedOver<T> {
+    fn make() -> Result<Self> {
+        let mut parcel = Parcel::default();
+        let ours = T::connect(&mut parcel)?;
+        let theirs = T::accept(&mut parcel).context("the other end")?;
+        Ok(Self(T::complete(ours)?, theirs))
+    }
+
+    fn use_once(&mut self) -> Result<()> {
+        let Self(a, b) = self;
+        let (mut to_b, mut to_a) = ([0; MESSAGE.len()], [0; MESSAGE.len()]);
+        a.send(&MESSAGE);
+        b.receive(&mut to_b);
+        b.send(&MESSAGE);
+        a.receive(&mut to_a);
+        ensure!([to_a, to_b] == [MESSAGE; 2], "another message: {to_a:?}");
+        Ok(())
+    }
+}
