@@ -234,6 +234,7 @@ impl<M: Park> Reader<M> {
         take: impl FnOnce(&M::Local<'_>, &mut Place) -> Option<T>,
     ) -> Option<T> {
         let (mem, place) = self.ring.parts();
+        place.prefetch(&mem);
         let taken = take(&mem, place)?;
         // ORDERING(arm-then-check): light; as in `Fencing::published`.
         mem.light_fence(Fence::PublishThenLook);

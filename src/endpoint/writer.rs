@@ -7,6 +7,12 @@ use crate::mem::{Fence, Memory, Role, Site, Step, Word32, Word64, flags, waiter}
 use crate::ring::{Producer, ProducerPlace as Place};
 use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
+/// How many ring bytes ahead of a write the cache line is fetched that a later one goes to. It is
+/// in the consumer's cache, and stores wait for it one after the other. Measured with 64-byte messages, where
+/// the CPUs are near each other: 79 million a second without, 88 with 256 or 512 bytes, 81 with 1 KiB;
+/// where they are far: 20, and 30 to 40.
+const AHEAD: usize = 512;
+
 /// The producing end of a direction.
 #[derive(Debug)]
 pub struct Writer<M> {
@@ -109,6 +115,7 @@ impl<M: Park> Writer<M> {
         if mem.load32(Word32::ConsumerFlags, Site::CheckFlags) & flags::REFUSED != 0 {
             return self.take_back();
         }
+        mem.prefetch_to_write(at + AHEAD);
         put(&mem, at);
         publish(place, &mem);
         // ORDERING(write-in-progress): Release; as in `end`.

@@ -25,6 +25,7 @@ use crate::error::Result;
 use crate::layout::{FenceMode, Header, Side};
 use crate::sys::futex;
 use crate::sys::membarrier;
+use crate::sys::prefetch;
 use crate::sys::region::Region;
 
 /// One direction of a mapped region.
@@ -239,6 +240,16 @@ impl Memory for View<'_> {
         // SAFETY: `data_at` checked that `src` has as many bytes as `dst`; `dst` is
         // private memory (law 2 of `mem`), so they do not overlap. Racing: see above.
         unsafe { std::ptr::copy_nonoverlapping(src.as_ptr(), dst.as_mut_ptr(), dst.len()) };
+    }
+
+    #[inline(always)]
+    fn prefetch_to_read(&self, offset: usize) {
+        prefetch::to_read(self.data.as_ptr().wrapping_add(offset));
+    }
+
+    #[inline(always)]
+    fn prefetch_to_write(&self, offset: usize) {
+        prefetch::to_write(self.data.as_ptr().wrapping_add(offset));
     }
 
     #[inline(always)]

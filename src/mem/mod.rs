@@ -96,6 +96,16 @@ pub trait Memory {
     /// # Panics
     /// If the range is not inside the area.
     fn copy_out(&self, offset: usize, dst: &mut [u8]);
+    /// Has the cache line at `offset`, wherever that is, fetched for reading.
+    #[inline(always)]
+    fn prefetch_to_read(&self, offset: usize) {
+        let _ = offset;
+    }
+    /// Has the cache line at `offset`, wherever that is, fetched for writing.
+    #[inline(always)]
+    fn prefetch_to_write(&self, offset: usize) {
+        let _ = offset;
+    }
 
     /// A light fence. In a pair with symmetric fences it is no fence at all.
     fn light_fence(&self, fence: Fence);
@@ -210,6 +220,18 @@ macro_rules! forward_memory {
         fn copy_out(&self, offset: usize, dst: &mut [u8]) {
             let $this = self;
             $target.copy_out(offset, dst);
+        }
+
+        #[inline(always)]
+        fn prefetch_to_read(&self, offset: usize) {
+            let $this = self;
+            $target.prefetch_to_read(offset);
+        }
+
+        #[inline(always)]
+        fn prefetch_to_write(&self, offset: usize) {
+            let $this = self;
+            $target.prefetch_to_write(offset);
         }
 
         #[inline(always)]

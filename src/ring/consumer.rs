@@ -6,6 +6,12 @@ use crate::error::{Result, Violation};
 use crate::layout::Kind;
 use crate::mem::{Memory, Site, Word64};
 
+/// How many ring bytes ahead of a read the cache line is fetched that a later one needs: what is
+/// between two misses of the cache is otherwise so much that they come one after the other. Measured
+/// with messages of 8 and of 64 bytes: 80 and 75 million a second without, 112 and 133 with 128 bytes, 118
+/// and 120 with 256, 105 and 110 with 512.
+const AHEAD: usize = 128;
+
 /// The reading side of a ring: data, bytes, release.
 #[derive(Debug)]
 pub struct Consumer<M> {
@@ -90,6 +96,15 @@ impl Place {
         self.plausible = 0;
         self.tail = self.head;
         violation
+    }
+
+    /// Fetches the cache line that a later read needs, if it was published. An earlier look at one
+    /// that is still being written would take it away from the producer.
+    #[inline(always)]
+    pub(crate) fn prefetch<M: Memory>(&self, mem: &M) {
+        if self.queued() >= 2 * AHEAD as u64 {
+            mem.prefetch_to_read(self.offset + AHEAD);
+        }
     }
 
     /// Where in an area of this size the next `ring` bytes are, if they are in one piece there.

@@ -14,7 +14,7 @@ use crate::endpoint::{self, Fill, events, signals};
 use crate::error::{Error, Result, Violation};
 use crate::layout::{Header, Side};
 use crate::mem::mapped::Mapped;
-use crate::mem::{Fence, Memory, Role, waiter};
+use crate::mem::{Fence, Memory, Role, Site, Word64, waiter};
 use crate::observe::{self, Observers};
 use crate::rights::Rights;
 use crate::signals::{Disposition, Signals};
@@ -145,6 +145,12 @@ impl Link {
             Role::Producer => &self.outgoing,
             Role::Consumer => &self.incoming,
         }
+    }
+
+    /// Bytes that this endpoint has ever written.
+    pub(crate) fn written(&self) -> u64 {
+        // ORDERING: none is needed of a word of our own; it is a hint.
+        self.outgoing.load64(Word64::Tail, Site::ObserveTail)
     }
 
     /// What is queued in the direction in which this endpoint has `role`.

@@ -14,4 +14,5 @@ pub(crate) mod futex;
 pub(crate) mod hangup;
 pub(crate) mod koid;
 pub(crate) mod membarrier;
+pub(crate) mod prefetch;
 pub(crate) mod region;

@@ -1,4 +1,7 @@
 //! Messages one way, as fast as they go.
+//!
+//! Buffers are passed as so many bytes of them: the compiler knows the length of a small
+//! message then, as in a program that has such messages.
 
 use super::{LAST, MORE, Part};
 use crate::channel::Channel;
@@ -8,7 +11,7 @@ use crate::channel::Channel;
 pub(super) fn send<C: Channel>(end: &mut C, size: usize, count: u64) -> Part {
     let message = vec![MORE; size];
     for _ in 0..count {
-        end.send(&message);
+        end.send(&message[..size]);
     }
     arrived(end, size, count)
 }
@@ -18,7 +21,7 @@ pub(super) fn send<C: Channel>(end: &mut C, size: usize, count: u64) -> Part {
 pub(super) fn make<C: Channel>(end: &mut C, size: usize, count: u64) -> Part {
     let mut scratch = vec![MORE; size];
     for i in 0..count {
-        end.make_and_send(&mut scratch, i as u8);
+        end.make_and_send(&mut scratch[..size], i as u8);
     }
     arrived(end, size, count)
 }
@@ -37,7 +40,7 @@ fn arrived<C: Channel>(end: &mut C, size: usize, count: u64) -> Part {
 pub(super) fn receive<C: Channel>(end: &mut C, size: usize, count: u64) {
     let mut message = vec![MORE; size];
     for _ in 0..count {
-        end.receive(&mut message);
+        end.receive(&mut message[..size]);
     }
     message[0] = LAST;
     end.send(&message);

@@ -30,8 +30,8 @@ pub(super) fn ask<C: Channel>(
         // ORDERING: Relaxed, as nothing but the flag is shared.
         let last = made == task.count || done.load(Ordering::Relaxed);
         message[0] = if last { LAST } else { MORE };
-        end.send(&message);
-        end.receive(&mut answer);
+        end.send(&message[..size]);
+        end.receive(&mut answer[..size]);
         let now = Instant::now();
         *trip = u32::try_from((now - before).as_nanos()).unwrap_or(u32::MAX);
         before = now;
@@ -53,7 +53,7 @@ pub(super) fn ask<C: Channel>(
 pub(super) fn answer<C: Channel>(end: &mut C, size: usize) {
     let mut message = vec![MORE; size];
     while message[0] != LAST {
-        end.receive(&mut message);
-        end.send(&message);
+        end.receive(&mut message[..size]);
+        end.send(&message[..size]);
     }
 }

@@ -64,8 +64,11 @@ impl BareRing {
         // SAFETY: both spans lie in this direction's data and have been released by the consumer;
         // together they have the length of `bytes`, which is private.
         unsafe {
-            ptr::copy_nonoverlapping(bytes.as_ptr(), first.0, first.1);
-            if second.1 > 0 {
+            if second.1 == 0 {
+                // By itself: the length is a constant where messages are small.
+                ptr::copy_nonoverlapping(bytes.as_ptr(), first.0, bytes.len());
+            } else {
+                ptr::copy_nonoverlapping(bytes.as_ptr(), first.0, first.1);
                 ptr::copy_nonoverlapping(bytes.as_ptr().add(first.1), second.0, second.1);
             }
         }
@@ -87,8 +90,10 @@ impl BareRing {
         let [first, second] = ring.spans(&self.memory, buf.len());
         // SAFETY: as in `write`; the producer has published them.
         unsafe {
-            ptr::copy_nonoverlapping(first.0, buf.as_mut_ptr(), first.1);
-            if second.1 > 0 {
+            if second.1 == 0 {
+                ptr::copy_nonoverlapping(first.0, buf.as_mut_ptr(), buf.len());
+            } else {
+                ptr::copy_nonoverlapping(first.0, buf.as_mut_ptr(), first.1);
                 ptr::copy_nonoverlapping(second.0, buf.as_mut_ptr().add(first.1), second.1);
             }
         }
