@@ -102,7 +102,9 @@ impl<M: Park> Reader<M> {
     #[inline(always)]
     pub fn is_idle(&self) -> bool {
         let mem = self.ring.mem();
-        self.ring.is_known_empty()
+        // Else there was no look.
+        self.fencing.is_light()
+            && self.ring.is_known_empty()
             // ORDERING: as in `end`, which finds out the rest.
             && mem.load32(Word32::ProducerFlags, Site::ObserveClosed) & flags::CLOSED == 0
             && mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled) & flags::WRITE_DISABLED == 0
