@@ -104,7 +104,7 @@ fn leaves_nothing(body: impl FnOnce()) {
     // The watcher, still on its way to its first sleep, may hold something back.
     let settled = || {
         let mut found = Open::now();
-        for _ in 0..1000 {
+        for _ in 0..20_000 {
             start();
             let again = Open::now();
             if again == found {
@@ -119,7 +119,7 @@ fn leaves_nothing(body: impl FnOnce()) {
     start();
     // Of other threads that have ended, what they held back is freed by the closes of this one.
     let mut left = Open::now();
-    for _ in 0..1000 {
+    for _ in 0..20_000 {
         if left == before {
             break;
         }

@@ -7,6 +7,12 @@ use crate::error::Result;
 use crate::mem::Memory;
 use crate::wait::Park;
 
+/// Most bytes that are published at once: while one end copies a piece the other one copies the
+/// piece before. A blocked peer would sleep over a longer one.
+const PIECE: usize = 16 << 10;
+/// The same.
+const MOST_AT_ONCE: u64 = PIECE as u64;
+
 impl<M: Park> Writer<M> {
     /// Writes as much of `buf` as there is space for, at least one byte.
     ///
@@ -16,10 +22,18 @@ impl<M: Park> Writer<M> {
     /// As [`begin`](Self::begin).
     #[inline]
     pub fn write(&mut self, buf: &[u8]) -> Result<usize> {
-        let grant = self.begin(buf.len().min(1), buf.len())?;
+        let mut grant = self.begin(buf.len().min(1), buf.len())?;
         let len = grant.len();
-        grant.ring().copy_in(0, &buf[..len]);
-        grant.commit(len);
+        let mut rest = &buf[..len];
+        while let Some((piece, more)) = rest.split_at_checked(PIECE)
+            && !more.is_empty()
+        {
+            grant.ring().copy_in(0, piece);
+            grant.commit_part(piece.len());
+            rest = more;
+        }
+        grant.ring().copy_in(0, rest);
+        grant.commit(rest.len());
         Ok(len)
     }
 
@@ -27,12 +41,13 @@ impl<M: Park> Writer<M> {
     /// written; [`write`](Self::write) does it then, or tells why not.
     #[inline(always)]
     pub fn write_at_once(&mut self, buf: &[u8]) -> bool {
-        self.put(
-            buf.len(),
-            buf.len(),
-            |mem, at| mem.copy_in(at, buf),
-            |place, mem| place.publish(mem, buf.len()),
-        )
+        buf.len() <= PIECE
+            && self.put(
+                buf.len(),
+                buf.len(),
+                |mem, at| mem.copy_in(at, buf),
+                |place, mem| place.publish(mem, buf.len()),
+            )
     }
 
     /// Writes as much of `bufs`, one after the other, as there is space for.
@@ -66,8 +81,12 @@ impl<M: Park> Reader<M> {
     /// As [`available`](Self::available).
     #[inline]
     pub fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        let len = self.peek(buf)?;
-        self.consume(len);
+        let queued = self.available(buf.len())?;
+        let len = (buf.len() as u64).min(queued) as usize;
+        for piece in buf[..len].chunks_mut(PIECE) {
+            self.ring.copy_out(0, piece);
+            self.consume(piece.len());
+        }
         Ok(len)
     }
 
@@ -79,9 +98,9 @@ impl<M: Park> Reader<M> {
         let most = buf.len() as u64;
         match self.look(most)? {
             // By itself, as a buffer's length is often a constant, and its copy then one of registers.
-            queued if queued >= most => self.read_all(buf),
-            0 => None,
-            queued => self.read_less(&mut buf[..queued as usize]),
+            queued if queued >= most && most <= MOST_AT_ONCE => self.read_all(buf),
+            queued @ 1..=MOST_AT_ONCE => self.read_less(&mut buf[..queued as usize]),
+            _ => None,
         }
     }
 

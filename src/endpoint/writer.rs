@@ -215,6 +215,12 @@ impl<M: Park> Writer<M> {
         // ORDERING(write-in-progress): Release; pairs with the Acquire in
         // `Reader::end`: who sees no mark sees this write's tail.
         self.mem().store32(Word32::Writing, 0, Site::EndWrite);
+        self.published();
+    }
+
+    /// Wakes who waits for what was published.
+    #[inline(always)]
+    fn published(&mut self) {
         self.fencing.published(self.ring.mem(), Role::Producer);
         if wait::shows_waiter(self.mem(), Role::Consumer) {
             self.wake_consumer();
@@ -383,6 +389,14 @@ impl<M: Park> Grant<'_, M> {
     pub fn commit(self, len: usize) {
         debug_assert!(len <= self.len);
         self.finish(|ring| ring.publish(len));
+    }
+
+    /// Publishes the first `len` bytes, as part of a stream, and goes on with what is left.
+    pub(super) fn commit_part(&mut self, len: usize) {
+        debug_assert!(len <= self.len);
+        self.len -= len;
+        self.writer.ring.publish(len);
+        self.writer.published();
     }
 
     /// Publishes a record that was written out.

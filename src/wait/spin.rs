@@ -36,6 +36,11 @@ const WORTH_A_TRIAL: Duration = Duration::from_micros(100);
 const TRIAL: u16 = 4;
 /// Sleeps between two trials, at first and at most.
 const GAPS: [u16; 2] = [8, 1024];
+/// Waits in a row that are answered at once before a thread offers its CPU to others. Two that keep
+/// each other from sleeping keep the CPUs too, for as long as the scheduler lets them; of 4
+/// pairs of threads on 2 CPUs the one that was served least made 0.1 % of what it should. Once in so many
+/// this costs 0.2 % where there are no others.
+const MOST_PROMPT: u16 = 1024;
 /// Looks between two readings of the clock.
 const LOOKS: u32 = 16;
 
@@ -49,6 +54,8 @@ pub struct Spinner {
     /// Sleeps until the next trial, and between it and the one after.
     until_trial: u16,
     gap: u16,
+    /// Waits in a row that were answered at once.
+    prompt: u16,
 }
 
 /// A time of less than a second, kept small as every endpoint has some.
@@ -90,6 +97,7 @@ impl Spinner {
             trial: (0, Nanos::ZERO),
             until_trial: GAPS[0],
             gap: GAPS[0],
+            prompt: 0,
         }
     }
 
@@ -114,7 +122,7 @@ impl Spinner {
         let limit = self.limit();
         // The clock is read after the first looks: a prompt answer does not wait for that.
         if !limit.is_zero() && look(condition)? {
-            self.answered(Duration::ZERO);
+            self.answered_at_once();
             return Ok(None);
         }
         let start = Instant::now();
@@ -143,6 +151,19 @@ impl Spinner {
                 *left -= 1;
                 Duration::from(self.budget).max((*time).into())
             }
+        }
+    }
+
+    /// A wait has ended with the first looks, as most do where two threads are awake.
+    #[inline]
+    fn answered_at_once(&mut self) {
+        if self.trial.0 > 0 || self.gap > GAPS[0] || Duration::from(self.budget) < MARGIN {
+            self.answered(Duration::ZERO);
+        }
+        self.prompt += 1;
+        if self.prompt == MOST_PROMPT {
+            self.prompt = 0;
+            std::thread::yield_now();
         }
     }
 
