@@ -280,6 +280,9 @@ fn recv_any(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> 
         None => Receiving::usual_deadline(link),
         deadline => deadline.into(),
     };
+    if let Some(len) = half.look_for_a_moment(|r| r.recv_at_once(buf)) {
+        return Ok(len);
+    }
     end_is_zero(half.complete(deadline, Want::All(1), |r| r.recv(buf)))
 }
 

@@ -14,7 +14,7 @@ use crate::layout::Kind;
 use crate::mem::Role;
 use crate::observe::List;
 use crate::signals::Disposition;
-use crate::wait::{Deadline, Spinner};
+use crate::wait::{Deadline, LOOKS, Spinner};
 
 /// Most pauses for which a half that has caught up with its peer looks away: 20 to 60 measured the
 /// same.
@@ -383,6 +383,28 @@ impl Receiving {
     #[inline(always)]
     pub(super) fn found_nothing(&mut self) -> bool {
         self.end.is_idle() && !self.has_learned_of_hang_up()
+    }
+
+    /// Before a call that may wait: tries a few times what costs little, if answers have come at
+    /// once of late. On the way to a wait, and back, an answer that takes 100 ns would be late.
+    #[inline]
+    pub(super) fn look_for_a_moment<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Reader<Lane>) -> Option<T>,
+    ) -> Option<T> {
+        let settings = &self.link().settings;
+        let may_look = settings.busy_wait() && !settings.nonblocking() && self.is_unobserved();
+        if !may_look || !self.spinner.expects_an_answer() || self.has_learned_of_hang_up() {
+            return None;
+        }
+        for _ in 0..LOOKS {
+            if let Some(value) = attempt(&mut self.end) {
+                self.spinner.answered_at_once();
+                return Some(value);
+            }
+            hint::spin_loop();
+        }
+        None
     }
 }
 

@@ -314,12 +314,10 @@ fn read_any(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> 
         None => Receiving::usual_deadline(link),
         deadline => deadline.into(),
     };
-    end_is_zero(
-        half.complete(deadline, Want::All(1), |r| match r.read_at_once(buf) {
-            Some(len) => Ok(len),
-            None => r.read(buf),
-        }),
-    )
+    if let Some(len) = half.look_for_a_moment(|r| r.read_at_once(buf)) {
+        return Ok(len);
+    }
+    end_is_zero(half.complete(deadline, Want::All(1), |r| r.read(buf)))
 }
 
 fn read_vectored(half: &mut Receiving, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {

@@ -41,6 +41,7 @@ mod fencing;
 mod spin;
 
 pub(crate) use fencing::{Fencing, withdraw};
+pub(crate) use spin::LOOKS;
 pub use spin::Spinner;
 
 pub use crate::sys::deadline::Deadline;

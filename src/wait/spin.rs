@@ -42,7 +42,7 @@ const GAPS: [u16; 2] = [8, 1024];
 /// this costs 0.2 % where there are no others.
 const MOST_PROMPT: u16 = 1024;
 /// Looks between two readings of the clock.
-const LOOKS: u32 = 16;
+pub(crate) const LOOKS: u32 = 16;
 
 /// How long to look before sleeping, learned from how the last waits ended.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +138,11 @@ impl Spinner {
         Ok(Some(Failed { start }))
     }
 
+    /// Whether the next wait will look before it sleeps.
+    pub(crate) fn expects_an_answer(&self) -> bool {
+        self.enabled && (self.trial.0 > 0 || !self.budget.is_zero())
+    }
+
     /// Whether it ever looks.
     pub(super) fn is_enabled(&self) -> bool {
         self.enabled
@@ -156,7 +161,7 @@ impl Spinner {
 
     /// A wait has ended with the first looks, as most do where two threads are awake.
     #[inline]
-    fn answered_at_once(&mut self) {
+    pub(crate) fn answered_at_once(&mut self) {
         if self.trial.0 > 0 || self.gap > GAPS[0] || Duration::from(self.budget) < MARGIN {
             self.answered(Duration::ZERO);
         }
