@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
 
-use super::fork;
+use super::{fork, visit};
 use crate::error::{Error, Result};
 
 /// The fork generation in which this process was registered, plus one.
@@ -37,6 +37,7 @@ pub(crate) fn register() -> Result<()> {
     if REGISTERED.load(Ordering::Relaxed) != generation {
         membarrier(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)
             .map_err(|_| Error::FenceRefused)?;
+        visit::every_cpu()?;
         REGISTERED.store(generation, Ordering::Relaxed);
     }
     // A sandbox may allow one command and not the other, and may have been entered

@@ -16,3 +16,4 @@ pub(crate) mod koid;
 pub(crate) mod membarrier;
 pub(crate) mod prefetch;
 pub(crate) mod region;
+pub(crate) mod visit;
