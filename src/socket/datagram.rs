@@ -170,6 +170,8 @@ impl Datagram {
     /// [`Error::WriteDisabled`](crate::Error::WriteDisabled) after a shutdown by
     /// either end; [`Error::WouldBlock`](crate::Error::WouldBlock) if it does not fit
     /// now; [`Error::TooLarge`](crate::Error::TooLarge) if it never will;
+    /// [`Error::NoMemory`](crate::Error::NoMemory) if the system has none for a part of the ring that
+    /// was never used (see [`Builder::reserve`](crate::Builder::reserve));
     /// [`Error::Protocol`](crate::Error::Protocol);
     /// [`Error::Forked`](crate::Error::Forked). Nothing was queued then.
     #[inline]

@@ -215,8 +215,9 @@ impl Stream {
     ///
     /// # Errors
     /// [`Error::PeerClosed`]; [`Error::WriteDisabled`] after a shutdown by either
-    /// end; [`Error::WouldBlock`] if there is no space; [`Error::Protocol`];
-    /// [`Error::Forked`].
+    /// end; [`Error::WouldBlock`] if there is no space; [`Error::NoMemory`] if the system has none
+    /// for a part of the ring that was never used (see
+    /// [`Builder::reserve`](crate::Builder::reserve)); [`Error::Protocol`]; [`Error::Forked`].
     #[inline]
     pub fn try_write(&mut self, buf: &[u8]) -> Result<usize> {
         try_write(&mut self.sending, buf)
