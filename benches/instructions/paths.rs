@@ -33,9 +33,9 @@ pub(crate) const PATHS: [Path; 16] = [
     path("stream/try_read/[u8; 8]", 60.0, stream_try_read_array::<8>),
     // Of others it takes `memcpy`, and what a call needs around it.
     path("stream/try_write/8", 80.0, stream_try_write::<8>),
-    path("stream/try_read/8", 80.0, stream_try_read::<8>),
+    path("stream/try_read/8", 90.0, stream_try_read::<8>),
     path("stream/try_write/64", 80.0, stream_try_write::<64>),
-    path("stream/try_read/64", 80.0, stream_try_read::<64>),
+    path("stream/try_read/64", 90.0, stream_try_read::<64>),
     path("stream/try_read/empty", 80.0, stream_empty_poll),
     path("stream/write/8", 80.0, stream_write::<8>),
     path("stream/read/8", 90.0, stream_read::<8>),
@@ -45,7 +45,7 @@ pub(crate) const PATHS: [Path; 16] = [
     path("datagram/try_recv/8", 110.0, datagram_try_recv::<8>),
     path("datagram/try_recv/empty", 80.0, datagram_empty_poll),
     path("zx/socket_write/8", 190.0, zx_write::<8>),
-    path("zx/socket_read/8", 180.0, zx_read::<8>),
+    path("zx/socket_read/8", 190.0, zx_read::<8>),
 ];
 
 const fn path(name: &'static str, limit: f64, set_up: fn() -> Turn) -> Path {
