@@ -26,11 +26,15 @@ pub(crate) const PATHS: [Path; 16] = [
     // What everything else is compared with: of messages whose length is in their type, neither may take
     // more than 60.
     path(
-        "stream/try_write/[u8; 8]",
+        "stream/try_write/array_of_8",
         60.0,
         stream_try_write_array::<8>,
     ),
-    path("stream/try_read/[u8; 8]", 60.0, stream_try_read_array::<8>),
+    path(
+        "stream/try_read/array_of_8",
+        60.0,
+        stream_try_read_array::<8>,
+    ),
     // Of others it takes `memcpy`, and what a call needs around it.
     path("stream/try_write/8", 80.0, stream_try_write::<8>),
     path("stream/try_read/8", 90.0, stream_try_read::<8>),
