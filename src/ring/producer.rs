@@ -238,15 +238,6 @@ impl<M: Memory> Producer<M> {
         self.mem.area() - self.place.offset
     }
 
-    /// Copies `src` behind the tail, `at` ring bytes further on.
-    ///
-    /// The caller has seen that much space, and that it is [in one
-    /// piece](Self::in_one_piece).
-    #[inline(always)]
-    pub fn copy_in_one_piece(&self, at: usize, src: &[u8]) {
-        self.mem.copy_in(self.place.offset + at, src);
-    }
-
     /// Copies bytes that were written but not published back to `dst`.
     pub fn copy_back(&self, at: usize, dst: &mut [u8]) {
         let (start, first) = split(self.mem.area(), self.place.offset + at, dst.len());
