@@ -32,13 +32,24 @@ impl<M: Park> Writer<M> {
         Ok(())
     }
 
-    /// The send that costs little: with a short prefix, to one place. Or says that nothing was
-    /// queued; [`send`](Self::send) does it then, or tells why not.
+    /// The send that costs little: to one place. Or says that nothing was queued;
+    /// [`send`](Self::send) does it then, or tells why not.
     #[inline(always)]
     pub fn send_at_once(&mut self, buf: &[u8]) -> bool {
-        let Some(prefix) = Prefix::short(buf.len()) else {
-            return false;
-        };
+        match Prefix::short(buf.len()) {
+            Some(prefix) => self.send_with(prefix, buf),
+            None => self.send_long_at_once(buf),
+        }
+    }
+
+    /// Out of line, as its prefix and the copy are of another size.
+    #[inline(never)]
+    fn send_long_at_once(&mut self, buf: &[u8]) -> bool {
+        Prefix::long(buf.len()).is_some_and(|prefix| self.send_with(prefix, buf))
+    }
+
+    #[inline(always)]
+    fn send_with<const N: usize>(&mut self, prefix: [u8; N], buf: &[u8]) -> bool {
         self.put(
             buf.len(),
             prefix.len() + buf.len(),
@@ -123,7 +134,7 @@ impl<M: Park> Reader<M> {
         Ok(len)
     }
 
-    /// The receipt that costs little: of a datagram with a short prefix that fits, from one place.
+    /// The receipt that costs little: of a datagram that fits, from one place.
     /// `None`, and it stays, if it is another one; [`recv`](Self::recv) does it then, or
     /// tells why not.
     #[inline(always)]
@@ -132,7 +143,7 @@ impl<M: Park> Reader<M> {
             return None;
         }
         self.take(|mem, place| {
-            let (record, at) = place.short_record(mem)?;
+            let (record, at) = place.record_in_one_piece(mem)?;
             let len = record.payload;
             // By itself, as a buffer's length is often a constant, and its copy then one of registers.
             if len == buf.len() {

@@ -113,11 +113,10 @@ impl Place {
         piece(area, self.offset, ring)
     }
 
-    /// The first record, of which something is queued, and where its payload is, if it has a short
-    /// prefix and is in one piece. [`record`](Consumer::record) reads any other, and tells what
-    /// is wrong.
+    /// The first record, of which something is queued, and where its payload is, if it is in one
+    /// piece. [`record`](Consumer::record) reads any other, and tells what is wrong.
     #[inline(always)]
-    pub(crate) fn short_record<M: Memory>(&self, mem: &M) -> Option<(Record, usize)> {
+    pub(crate) fn record_in_one_piece<M: Memory>(&self, mem: &M) -> Option<(Record, usize)> {
         let area = mem.area();
         let at = self.piece(area, 1)?;
         let mut first = [0];
@@ -126,8 +125,20 @@ impl Place {
             Ok(First::Short(payload)) if payload < area - at => {
                 Some((Record { prefix: 1, payload }, at + 1))
             }
+            Ok(First::Long) => self.long_record_in_one_piece(mem, at),
             _ => None,
         }
+    }
+
+    #[inline(never)]
+    fn long_record_in_one_piece<M: Memory>(&self, mem: &M, at: usize) -> Option<(Record, usize)> {
+        let rest = piece(mem.area(), at + 1, MAX_PREFIX - 1)?;
+        let mut bytes = [0; MAX_PREFIX - 1];
+        mem.copy_out(rest, &mut bytes);
+        let payload = record::parse_long(bytes, self.queued()).ok()?;
+        let prefix = MAX_PREFIX;
+        piece(mem.area(), at + prefix, payload)?;
+        Some((Record { prefix, payload }, at + prefix))
     }
 
     /// Gives `len` bytes of a stream, which are in one piece, back to the producer.

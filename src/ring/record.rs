@@ -29,17 +29,15 @@ impl Prefix {
     #[inline(always)]
     pub fn new(payload: usize) -> Self {
         debug_assert!(payload > 0);
-        if payload < LONG_FROM {
-            Self {
+        match Self::long(payload) {
+            Some(bytes) => Self {
+                bytes,
+                len: MAX_PREFIX,
+            },
+            None => Self {
                 bytes: [payload as u8, 0, 0, 0, 0],
                 len: 1,
-            }
-        } else {
-            let [a, b, c, d] = (payload as u32).to_le_bytes();
-            Self {
-                bytes: [LONG, a, b, c, d],
-                len: MAX_PREFIX,
-            }
+            },
         }
     }
 
@@ -50,6 +48,16 @@ impl Prefix {
             1..LONG_FROM => Some([payload as u8]),
             _ => None,
         }
+    }
+
+    /// The same, if it is a long one.
+    #[inline(always)]
+    pub fn long(payload: usize) -> Option<[u8; MAX_PREFIX]> {
+        if payload < LONG_FROM {
+            return None;
+        }
+        let [a, b, c, d] = (payload as u32).to_le_bytes();
+        Some([LONG, a, b, c, d])
     }
 
     /// The prefix as it stands in the ring.

@@ -385,8 +385,8 @@ impl Receiving {
         self.end.is_idle() && !self.has_learned_of_hang_up()
     }
 
-    /// Before a call that may wait: tries a few times what costs little, if answers have come at
-    /// once of late. On the way to a wait, and back, an answer that takes 100 ns would be late.
+    /// Before a call that may wait, and whose first look found nothing: tries a few times what costs
+    /// little, if answers have come at once of late. On the way to a wait, and back, an answer that takes 100 ns would be late.
     #[inline]
     pub(super) fn look_for_a_moment<T>(
         &mut self,
@@ -394,13 +394,17 @@ impl Receiving {
     ) -> Option<T> {
         let settings = &self.link().settings;
         let may_look = settings.busy_wait() && !settings.nonblocking() && self.is_unobserved();
-        if !may_look || !self.spinner.expects_an_answer() || self.has_learned_of_hang_up() {
+        if !may_look || !self.spinner.expects_an_answer() || !self.found_nothing() {
             return None;
         }
         for _ in 0..LOOKS {
             if let Some(value) = attempt(&mut self.end) {
                 self.spinner.answered_at_once();
                 return Some(value);
+            }
+            // Something that costs more: it is there, and no look will make it cheaper.
+            if !self.end.ring().is_known_empty() {
+                return None;
             }
             hint::spin_loop();
         }
