@@ -11,7 +11,7 @@
 //! That alone has two stable states for a peer that answers at once: both sides look, or both
 //! sleep. In the second each answer takes as long as waking the peer and being woken, which is more
 //! than any budget that has shrunk. So every so often comes a *trial*: a few waits in a row look for
-//! twice as long as the last sleep lasted. If the peer is one that answers promptly once it
+//! as long as the last sleep lasted. If the peer is one that answers promptly once it
 //! is awake, the answers after the first come at once, and both are back in the first state. If
 //! not, the next trial comes after twice as many waits. Sleeps that last longer than any wake-up takes
 //! lead to no trial.
@@ -30,8 +30,9 @@ const FIRST: Duration = Duration::from_micros(10);
 const MARGIN: Duration = Duration::from_micros(2);
 /// An answer that comes within this time came from a peer that was awake.
 const PROMPT: Duration = Duration::from_micros(5);
-/// Sleeps that last longer are not due to slow wake-ups.
-const WORTH_A_TRIAL: Duration = Duration::from_micros(100);
+/// Sleeps that last longer are not due to slow wake-ups. An answer for which both ends sleep takes 80 to
+/// 130 us where idle CPUs are slow to wake: with 100 us here, two ends stayed asleep for good.
+const WORTH_A_TRIAL: Duration = Duration::from_micros(250);
 /// Waits of a trial.
 const TRIAL: u16 = 4;
 /// Sleeps between two trials, at first and at most.
@@ -200,7 +201,7 @@ impl Spinner {
             self.until_trial = self.until_trial.saturating_sub(1);
         }
         if self.until_trial == 0 {
-            self.trial = (TRIAL, (2 * took).min(WORTH_A_TRIAL).into());
+            self.trial = (TRIAL, took.min(WORTH_A_TRIAL).into());
             self.until_trial = self.gap;
             self.gap = (2 * self.gap).min(GAPS[1]);
         }

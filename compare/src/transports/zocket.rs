@@ -108,7 +108,8 @@ fn again<T>(mut call: impl FnMut() -> zocket::Result<T>) -> T {
 impl Channel for SpinningStream {
     #[inline(always)]
     fn send(&mut self, message: &[u8]) {
-        let mut sent = 0;
+        // All at once, by itself: the length is a constant where messages are small.
+        let mut sent = again(|| self.0.try_write(message));
         while sent < message.len() {
             sent += again(|| self.0.try_write(&message[sent..]));
         }
@@ -116,7 +117,7 @@ impl Channel for SpinningStream {
 
     #[inline(always)]
     fn receive(&mut self, buf: &mut [u8]) {
-        let mut received = 0;
+        let mut received = again(|| self.0.try_read(buf));
         while received < buf.len() {
             let n = again(|| self.0.try_read(&mut buf[received..]));
             assert!(n > 0, "the other side has ended");
