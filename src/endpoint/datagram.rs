@@ -57,7 +57,7 @@ impl<M: Park> Writer<M> {
                 mem.copy_in(at, &prefix);
                 mem.copy_in(at + prefix.len(), buf);
             },
-            |place, mem| place.publish_record(mem, prefix.len(), buf.len()),
+            |place, mem, piece| place.publish_record(mem, piece, prefix.len(), buf.len()),
         )
     }
 
@@ -139,19 +139,19 @@ impl<M: Park> Reader<M> {
     /// tells why not.
     #[inline(always)]
     pub fn recv_at_once(&mut self, buf: &mut [u8]) -> Option<usize> {
-        if self.look(1)? == 0 {
+        if !self.has(1) {
             return None;
         }
         self.take(|mem, place| {
-            let (record, at) = place.record_in_one_piece(mem)?;
-            let len = record.payload;
+            let (record, piece) = place.record_in_one_piece(mem)?;
+            let (at, len) = (piece.at + record.prefix, record.payload);
             // By itself, as a buffer's length is often a constant, and its copy then one of registers.
             if len == buf.len() {
                 mem.copy_out(at, buf);
             } else {
                 mem.copy_out(at, buf.get_mut(..len)?);
             }
-            place.publish_record(mem, record);
+            place.publish_record(mem, piece, record);
             Some(len)
         })
     }

@@ -3,7 +3,7 @@
 use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
-use crate::mem::{Fence, Memory, Role, Site, Step, Word32, flags, waiter};
+use crate::mem::{Fence, Role, Site, Step, Word32, flags, waiter};
 use crate::ring::{Consumer, ConsumerPlace as Place};
 use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
@@ -86,25 +86,20 @@ impl<M: Park> Reader<M> {
         self.look_for_data()
     }
 
-    /// As [`available`](Self::available), but 0 if nothing is queued or something is wrong, and `None`
-    /// if fences are full ones; [`available`](Self::available) tells what.
+    /// Whether `most` payload bytes are queued, as far as that is seen at once. If not,
+    /// [`available`](Self::available) tells what there is, and what is wrong.
     #[inline(always)]
-    pub fn look(&mut self, most: u64) -> Option<u64> {
-        if !self.fencing.is_light() {
-            return None;
-        }
+    pub(crate) fn has(&mut self, most: u64) -> bool {
         let (mem, place) = self.ring.parts();
-        Some(place.look(&mem, most))
+        place.has(&mem, most)
     }
 
-    /// Having found nothing queued by [`look`](Self::look): whether that is all there is to say, as
+    /// Having found nothing queued in a call that costs little: whether that is all there is to say, as
     /// nothing has ended or gone wrong.
     #[inline(always)]
     pub fn is_idle(&self) -> bool {
         let mem = self.ring.mem();
-        // Else there was no look.
-        self.fencing.is_light()
-            && self.ring.is_known_empty()
+        self.ring.is_known_empty()
             // ORDERING: as in `end`, which finds out the rest.
             && mem.load32(Word32::ProducerFlags, Site::ObserveClosed) & flags::CLOSED == 0
             && mem.load32(Word32::ConsumerFlags, Site::ObserveDisabled) & flags::WRITE_DISABLED == 0
@@ -227,7 +222,7 @@ impl<M: Park> Reader<M> {
     }
 
     /// Takes bytes out in one piece: `take` copies them, is told where the consumer stands, and
-    /// publishes. Fences are known to be light.
+    /// publishes.
     ///
     /// What [`freed`](Self::freed) does, with everything that it needs in registers.
     #[inline(always)]
@@ -238,8 +233,7 @@ impl<M: Park> Reader<M> {
         let (mem, place) = self.ring.parts();
         place.prefetch(&mem);
         let taken = take(&mem, place)?;
-        // ORDERING(arm-then-check): light; as in `Fencing::published`.
-        mem.light_fence(Fence::PublishThenLook);
+        self.fencing.published(&mem, Role::Consumer);
         if wait::shows_waiter(&mem, Role::Producer) {
             self.wake_producer();
         }

@@ -46,7 +46,7 @@ impl<M: Park> Writer<M> {
                 buf.len(),
                 buf.len(),
                 |mem, at| mem.copy_in(at, buf),
-                |place, mem| place.publish(mem, buf.len()),
+                |place, mem, piece| place.publish(mem, piece, buf.len()),
             )
     }
 
@@ -95,19 +95,21 @@ impl<M: Park> Reader<M> {
     /// why not.
     #[inline(always)]
     pub fn read_at_once(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let most = buf.len() as u64;
-        match self.look(most)? {
+        if buf.len() <= PIECE && self.has(buf.len() as u64) {
             // By itself, as a buffer's length is often a constant, and its copy then one of registers.
-            queued if queued >= most && most <= MOST_AT_ONCE => self.read_all(buf),
-            queued @ 1..=MOST_AT_ONCE => self.read_less(&mut buf[..queued as usize]),
-            _ => None,
+            return self.read_all(buf);
         }
+        self.read_queued(buf)
     }
 
-    /// Out of line, so that the compiler does not make one of this and the usual way.
+    /// As [`read_at_once`](Self::read_at_once), of what is known to be queued. Out of line, so that
+    /// the compiler does not make one of this and the usual way.
     #[inline(never)]
-    fn read_less(&mut self, buf: &mut [u8]) -> Option<usize> {
-        self.read_all(buf)
+    fn read_queued(&mut self, buf: &mut [u8]) -> Option<usize> {
+        match (buf.len() as u64).min(self.ring.queued()) {
+            len @ 1..=MOST_AT_ONCE => self.read_all(&mut buf[..len as usize]),
+            _ => None,
+        }
     }
 
     /// Reads as many bytes as `buf` has, which are queued.
@@ -115,8 +117,9 @@ impl<M: Park> Reader<M> {
     fn read_all(&mut self, buf: &mut [u8]) -> Option<usize> {
         let len = buf.len();
         self.take(|mem, place| {
-            mem.copy_out(place.piece(mem.area(), len)?, buf);
-            place.publish(mem, len);
+            let piece = place.piece(mem.area(), len)?;
+            mem.copy_out(piece.at, buf);
+            place.publish(mem, piece, len);
             Some(len)
         })
     }

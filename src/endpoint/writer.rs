@@ -3,8 +3,8 @@
 use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
-use crate::mem::{Fence, Memory, Role, Site, Step, Word32, Word64, flags, waiter};
-use crate::ring::{Producer, ProducerPlace as Place};
+use crate::mem::{Memory, Role, Site, Step, Word32, Word64, flags, waiter};
+use crate::ring::{Piece, Producer, ProducerPlace as Place};
 use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
 /// How many ring bytes ahead of a write the cache line is fetched that a later one goes to. It is
@@ -90,8 +90,8 @@ impl<M: Park> Writer<M> {
     }
 
     /// The write that costs little: `payload` bytes, which `put` puts among `ring` bytes in one place,
-    /// and `publish` publishes. Or says that nothing was written: there may be no such place, nobody
-    /// may write, or fences are full ones; [`begin`](Self::begin) does it then, or tells why not.
+    /// and `publish` publishes. Or says that nothing was written: there may be no such place, or
+    /// nobody may write; [`begin`](Self::begin) does it then, or tells why not.
     ///
     /// What a [`Grant`] does step by step, with everything that it needs in registers.
     #[inline(always)]
@@ -100,28 +100,23 @@ impl<M: Park> Writer<M> {
         payload: usize,
         ring: usize,
         put: impl FnOnce(&M::Local<'_>, usize),
-        publish: impl FnOnce(&mut Place, &M::Local<'_>),
+        publish: impl FnOnce(&mut Place, &M::Local<'_>, Piece),
     ) -> bool {
-        if !self.fencing.is_light() {
-            return false;
-        }
         let (mem, place) = self.ring.parts();
-        let Some(at) = place.piece(mem.area(), payload, ring) else {
+        let Some(piece) = place.piece(mem.area(), payload, ring) else {
             return false;
         };
         mem.store32(Word32::Writing, 1, Site::BeginWrite);
-        // ORDERING(mark-then-check): light; as in `Fencing::marked`.
-        mem.light_fence(Fence::MarkThenCheck);
+        self.fencing.marked(&mem);
         if mem.load32(Word32::ConsumerFlags, Site::CheckFlags) & flags::REFUSED != 0 {
             return self.take_back();
         }
-        mem.prefetch_to_write(at + AHEAD);
-        put(&mem, at);
-        publish(place, &mem);
+        mem.prefetch_to_write(piece.at + AHEAD);
+        put(&mem, piece.at);
+        publish(place, &mem, piece);
         // ORDERING(write-in-progress): Release; as in `end`.
         mem.store32(Word32::Writing, 0, Site::EndWrite);
-        // ORDERING(arm-then-check): light; as in `Fencing::published`.
-        mem.light_fence(Fence::PublishThenLook);
+        self.fencing.published(&mem, Role::Producer);
         if wait::shows_waiter(&mem, Role::Consumer) {
             self.wake_consumer();
         }

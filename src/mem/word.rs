@@ -146,6 +146,24 @@ pub enum Role {
 }
 
 impl Role {
+    /// The word in which this end publishes payload bytes.
+    #[inline(always)]
+    pub const fn position(self) -> Word64 {
+        match self {
+            Self::Producer => Word64::Tail,
+            Self::Consumer => Word64::Head,
+        }
+    }
+
+    /// The word in which this end publishes ring bytes.
+    #[inline(always)]
+    pub const fn cursor(self) -> Word64 {
+        match self {
+            Self::Producer => Word64::TailCursor,
+            Self::Consumer => Word64::HeadCursor,
+        }
+    }
+
     /// The word in which this end says how it waits.
     #[inline(always)]
     pub const fn waiter(self) -> Word32 {

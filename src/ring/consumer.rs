@@ -1,10 +1,13 @@
 //! The reading side of a ring.
 
+use std::hint::cold_path;
+
+use super::position::{Piece, Position};
 use super::record::{self, First, MAX_PREFIX};
-use super::{offset, piece, positions, split};
+use super::{piece, positions, split};
 use crate::error::{Result, Violation};
 use crate::layout::Kind;
-use crate::mem::{Memory, Site, Word64};
+use crate::mem::{Memory, Role, Site, Word64};
 
 /// How many ring bytes ahead of a read the cache line is fetched that a later one needs: what is
 /// between two misses of the cache is otherwise so much that they come one after the other. Measured
@@ -22,57 +25,62 @@ pub struct Consumer<M> {
 /// Where a consumer stands. Apart from the memory, for calls that hold both at once.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// Payload bytes consumed. Ours: stored for the peer, never read back.
-    head: u64,
+    /// The head.
+    position: Position,
     /// Payload bytes published, as last seen; may be too small.
     tail: u64,
     /// Payload bytes that may be queued for a tail to be taken as it is: the capacity, or none
     /// where there is more to be looked at.
     plausible: u64,
-    /// Ring bytes consumed; counted for records only.
-    cursor: u64,
-    /// Where the next byte comes from, within the area.
-    offset: usize,
     capacity: u64,
     broken: Option<Violation>,
 }
 
 impl Place {
+    /// Payload bytes consumed.
+    #[inline(always)]
+    fn head(&self) -> u64 {
+        self.position.payload()
+    }
+
     /// Queued payload bytes as last seen; there may be more.
     #[inline(always)]
     pub(crate) fn queued(&self) -> u64 {
-        self.tail.wrapping_sub(self.head)
+        self.tail.wrapping_sub(self.head())
     }
 
-    /// Queued payload bytes: `most` or more if there are as many, else all that there are. Of an
+    /// Whether `most` payload bytes are queued. If not, [`queued`](Self::queued) shows how many are. Of an
     /// impossible tail, and where there is more to be looked at than the tail,
     /// [`refresh`](Consumer::refresh) tells.
     #[inline(always)]
-    pub(crate) fn look<M: Memory>(&mut self, mem: &M, most: u64) -> u64 {
+    pub(crate) fn has<M: Memory>(&mut self, mem: &M, most: u64) -> bool {
         let known = self.queued();
-        if known >= most || self.plausible == 0 {
-            return known;
+        if known >= most {
+            return true;
+        }
+        if self.plausible == 0 {
+            cold_path();
+            return false;
         }
         // ORDERING(data-published): Acquire; as in `Consumer::refresh`.
         let tail = mem.load64(Word64::Tail, Site::ObserveTail);
-        let queued = tail.wrapping_sub(self.head);
+        let queued = tail.wrapping_sub(self.head());
         // With more than was known the tail has not gone back.
         if queued >= most && queued <= self.plausible {
             self.tail = tail;
-            return queued;
+            return true;
         }
-        if queued == known {
-            return known;
+        if queued != known {
+            self.look_closer(tail);
         }
-        self.look_closer(tail)
+        false
     }
 
     /// With a tail that shows less than was looked for.
     #[inline(never)]
-    fn look_closer(&mut self, tail: u64) -> u64 {
+    fn look_closer(&mut self, tail: u64) {
         // A violation is remembered.
         let _ = self.take(tail);
-        self.queued()
     }
 
     /// Takes note of a tail.
@@ -94,7 +102,7 @@ impl Place {
     fn break_off(&mut self, violation: Violation) -> Violation {
         self.broken = Some(violation);
         self.plausible = 0;
-        self.tail = self.head;
+        self.tail = self.head();
         violation
     }
 
@@ -103,76 +111,55 @@ impl Place {
     #[inline(always)]
     pub(crate) fn prefetch<M: Memory>(&self, mem: &M) {
         if self.queued() >= 2 * AHEAD as u64 {
-            mem.prefetch_to_read(self.offset + AHEAD);
+            mem.prefetch_to_read(self.position.offset() + AHEAD);
         }
     }
 
     /// Where in an area of this size the next `ring` bytes are, if they are in one piece there.
     #[inline(always)]
-    pub(crate) fn piece(&self, area: usize, ring: usize) -> Option<usize> {
-        piece(area, self.offset, ring)
+    pub(crate) fn piece(&self, area: usize, ring: usize) -> Option<Piece> {
+        self.position.piece(area, ring)
     }
 
-    /// The first record, of which something is queued, and where its payload is, if it is in one
-    /// piece. [`record`](Consumer::record) reads any other, and tells what is wrong.
+    /// The first record, of which something is queued, and where it is, if it is in one piece.
+    /// [`record`](Consumer::record) reads any other, and tells what is wrong.
     #[inline(always)]
-    pub(crate) fn record_in_one_piece<M: Memory>(&self, mem: &M) -> Option<(Record, usize)> {
+    pub(crate) fn record_in_one_piece<M: Memory>(&self, mem: &M) -> Option<(Record, Piece)> {
         let area = mem.area();
-        let at = self.piece(area, 1)?;
+        let piece = self.piece(area, 1)?;
         let mut first = [0];
-        mem.copy_out(at, &mut first);
+        mem.copy_out(piece.at, &mut first);
         match record::parse_first(first[0], self.queued()) {
-            Ok(First::Short(payload)) if payload < area - at => {
-                Some((Record { prefix: 1, payload }, at + 1))
+            Ok(First::Short(payload)) if payload < area - piece.at => {
+                Some((Record { prefix: 1, payload }, piece))
             }
-            Ok(First::Long) => self.long_record_in_one_piece(mem, at),
+            Ok(First::Long) => Some((self.long_record_in_one_piece(mem, piece.at)?, piece)),
             _ => None,
         }
     }
 
     #[inline(never)]
-    fn long_record_in_one_piece<M: Memory>(&self, mem: &M, at: usize) -> Option<(Record, usize)> {
-        let rest = piece(mem.area(), at + 1, MAX_PREFIX - 1)?;
-        let mut bytes = [0; MAX_PREFIX - 1];
-        mem.copy_out(rest, &mut bytes);
-        let payload = record::parse_long(bytes, self.queued()).ok()?;
+    fn long_record_in_one_piece<M: Memory>(&self, mem: &M, at: usize) -> Option<Record> {
         let prefix = MAX_PREFIX;
+        let mut rest = [0; MAX_PREFIX - 1];
+        mem.copy_out(piece(mem.area(), at + 1, rest.len())?, &mut rest);
+        let payload = record::parse_long(rest, self.queued()).ok()?;
         piece(mem.area(), at + prefix, payload)?;
-        Some((Record { prefix, payload }, at + prefix))
+        Some(Record { prefix, payload })
     }
 
-    /// Gives `len` bytes of a stream, which are in one piece, back to the producer.
+    /// Gives `len` bytes of a stream, which are this piece, back to the producer.
     #[inline(always)]
-    pub(crate) fn publish<M: Memory>(&mut self, mem: &M, len: usize) {
-        self.advance(mem, len, len);
+    pub(crate) fn publish<M: Memory>(&mut self, mem: &M, piece: Piece, len: usize) {
+        self.position.publish(mem, Role::Consumer, piece, len);
     }
 
-    /// Gives the first record, which is in one piece, back to the producer.
+    /// Gives the first record, which is this piece, back to the producer.
     #[inline(always)]
-    pub(crate) fn publish_record<M: Memory>(&mut self, mem: &M, record: Record) {
-        let ring = record.prefix + record.payload;
-        self.cursor = self.cursor.wrapping_add(ring as u64);
-        mem.store64(Word64::HeadCursor, self.cursor, Site::Cursor);
-        self.advance(mem, record.payload, ring);
-    }
-
-    /// Has `ring` bytes that may go around the end of the area count as one piece.
-    #[inline(always)]
-    fn wrap(&mut self, area: usize, ring: usize) {
-        if ring > area - self.offset {
-            self.offset = self.offset.wrapping_sub(area);
-        }
-    }
-
-    /// Past what is in one piece.
-    #[inline(always)]
-    fn advance<M: Memory>(&mut self, mem: &M, payload: usize, ring: usize) {
-        let offset = self.offset.wrapping_add(ring);
-        self.offset = if offset == mem.area() { 0 } else { offset };
-        self.head = self.head.wrapping_add(payload as u64);
-        // ORDERING(space-freed): Release; pairs with the Acquire in
-        // `Producer::refresh`: our reads of the bytes are over.
-        mem.store64(Word64::Head, self.head, Site::PublishHead);
+    pub(crate) fn publish_record<M: Memory>(&mut self, mem: &M, piece: Piece, record: Record) {
+        let Record { prefix, payload } = record;
+        self.position
+            .publish_record(mem, Role::Consumer, piece, prefix, payload);
     }
 }
 
@@ -193,11 +180,9 @@ impl<M: Memory> Consumer<M> {
     pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
         let (tail, head) = positions(&mem, capacity)?;
         let place = Place {
-            head,
+            position: Position::attach(&mem, Role::Consumer, kind, head),
             tail,
             plausible: capacity as u64,
-            cursor: mem.load64(Word64::HeadCursor, Site::Cursor),
-            offset: offset(&mem, kind, head, Word64::HeadCursor),
             capacity: capacity as u64,
             broken: None,
         };
@@ -234,7 +219,7 @@ impl<M: Memory> Consumer<M> {
 
     /// Payload bytes ever consumed.
     pub fn total(&self) -> u64 {
-        self.place.head
+        self.place.head()
     }
 
     /// Queued payload bytes as last seen; there may be more.
@@ -246,7 +231,7 @@ impl<M: Memory> Consumer<M> {
     /// Whether the last look found nothing queued, and there is no more to be looked at.
     #[inline(always)]
     pub fn is_known_empty(&self) -> bool {
-        self.place.tail == self.place.head && self.place.plausible != 0
+        self.place.queued() == 0 && self.place.plausible != 0
     }
 
     /// Looks at the tail again and returns the queued payload bytes.
@@ -311,7 +296,11 @@ impl<M: Memory> Consumer<M> {
     /// The caller has seen that much data; the wrap is handled here.
     #[inline(always)]
     pub fn copy_out(&self, at: usize, dst: &mut [u8]) {
-        let (start, first) = split(self.mem.area(), self.place.offset + at, dst.len());
+        let (start, first) = split(
+            self.mem.area(),
+            self.place.position.offset() + at,
+            dst.len(),
+        );
         if first == dst.len() {
             self.mem.copy_out(start, dst);
         } else {
@@ -324,22 +313,22 @@ impl<M: Memory> Consumer<M> {
     /// The two ranges of the area that `len` ring bytes occupy behind the head,
     /// `at` ring bytes further on, each as offset and length.
     pub fn ranges(&self, at: usize, len: usize) -> [(usize, usize); 2] {
-        let (start, first) = split(self.mem.area(), self.place.offset + at, len);
+        let (start, first) = split(self.mem.area(), self.place.position.offset() + at, len);
         [(start, first), (0, len - first)]
     }
 
     /// Gives `len` bytes of a stream back to the producer.
     #[inline(always)]
     pub fn publish(&mut self, len: usize) {
-        self.place.wrap(self.mem.area(), len);
-        self.place.publish(&self.mem, len);
+        let position = &mut self.place.position;
+        position.publish_all(&self.mem, Role::Consumer, len);
     }
 
     /// Gives the first record back to the producer.
     #[inline(always)]
     pub fn publish_record(&mut self, record: Record) {
-        self.place
-            .wrap(self.mem.area(), record.prefix + record.payload);
-        self.place.publish_record(&self.mem, record);
+        let Record { prefix, payload } = record;
+        let position = &mut self.place.position;
+        position.publish_whole_record(&self.mem, Role::Consumer, prefix, payload);
     }
 }

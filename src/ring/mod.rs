@@ -18,18 +18,19 @@
 //! is read only by whoever takes the endpoint over.
 
 mod consumer;
+mod position;
 mod producer;
 pub mod record;
 
 pub(crate) use consumer::Place as ConsumerPlace;
 pub use consumer::{Consumer, Record};
+pub(crate) use position::Piece;
 pub(crate) use producer::Place as ProducerPlace;
 pub use producer::Producer;
 
 use std::hint::cold_path;
 
 use crate::error::{Error, Result, Violation};
-use crate::layout::Kind;
 use crate::mem::{Memory, Site, Word64};
 
 /// The two ranges of the data area that `len` bytes occupy from `offset` on;
@@ -73,14 +74,4 @@ fn positions<M: Memory>(mem: &M, capacity: usize) -> Result<(u64, u64)> {
     } else {
         Err(Error::Protocol(Violation::TailOutOfRange))
     }
-}
-
-/// The offset in the data area at which a side that attaches goes on.
-fn offset<M: Memory>(mem: &M, kind: Kind, position: u64, cursor: Word64) -> usize {
-    let count = match kind {
-        Kind::Stream => position,
-        Kind::Datagram => mem.load64(cursor, Site::Cursor),
-    };
-    // Any value of an enemy's yields an offset inside the area.
-    (count % mem.area() as u64) as usize
 }

@@ -2,10 +2,11 @@
 
 use std::hint::cold_path;
 
-use super::{offset, piece, positions, split};
+use super::position::{Piece, Position};
+use super::{positions, split};
 use crate::error::{Result, Violation};
 use crate::layout::Kind;
-use crate::mem::{Memory, Site, Word64};
+use crate::mem::{Memory, Role, Site, Word64};
 
 /// Ring bytes that are given memory at once, at most, beyond what a write needs: more would be
 /// felt as a pause.
@@ -21,77 +22,65 @@ pub struct Producer<M> {
 /// Where a producer stands. Apart from the memory, for calls that hold both at once.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// Payload bytes published. Ours: stored for the peer, never read back.
-    tail: u64,
+    /// The tail.
+    position: Position,
     /// Payload bytes consumed, as last seen; may be too small.
     head: u64,
     /// Where the tail must not pass: all up to there is free, as last seen, and has memory.
     limit: u64,
     /// Ring bytes from the beginning of the area that have memory.
     reserved: usize,
-    /// Ring bytes published; counted for records only.
-    cursor: u64,
-    /// Where the next byte goes, within the area.
-    offset: usize,
     capacity: u64,
     broken: Option<Violation>,
 }
 
 impl Place {
+    /// Payload bytes published.
+    #[inline(always)]
+    fn tail(&self) -> u64 {
+        self.position.payload()
+    }
+
     /// Free payload bytes as last seen; there may be more.
     #[inline(always)]
     fn free(&self) -> u64 {
-        self.capacity - self.tail.wrapping_sub(self.head)
+        self.capacity - self.tail().wrapping_sub(self.head)
     }
 
     /// Payload bytes that can be written as things are: free as last seen, and with memory.
     #[inline(always)]
     fn at_hand(&self) -> u64 {
-        self.limit.wrapping_sub(self.tail)
+        self.limit.wrapping_sub(self.tail())
     }
 
     /// Where in an area of this size the next `ring` bytes go, if they are in one piece there and the
     /// `payload` among them is at hand.
     #[inline(always)]
-    pub(crate) fn piece(&self, area: usize, payload: usize, ring: usize) -> Option<usize> {
+    pub(crate) fn piece(&self, area: usize, payload: usize, ring: usize) -> Option<Piece> {
         if payload as u64 > self.at_hand() {
             cold_path();
             return None;
         }
-        piece(area, self.offset, ring)
+        self.position.piece(area, ring)
     }
 
-    /// Publishes `len` bytes of a stream, which are in one piece.
+    /// Publishes `len` bytes of a stream, which are this piece.
     #[inline(always)]
-    pub(crate) fn publish<M: Memory>(&mut self, mem: &M, len: usize) {
-        self.advance(mem, len, len);
+    pub(crate) fn publish<M: Memory>(&mut self, mem: &M, piece: Piece, len: usize) {
+        self.position.publish(mem, Role::Producer, piece, len);
     }
 
-    /// Publishes one record, which is in one piece.
+    /// Publishes one record, which is this piece.
     #[inline(always)]
-    pub(crate) fn publish_record<M: Memory>(&mut self, mem: &M, prefix: usize, payload: usize) {
-        self.cursor = self.cursor.wrapping_add((prefix + payload) as u64);
-        mem.store64(Word64::TailCursor, self.cursor, Site::Cursor);
-        self.advance(mem, payload, prefix + payload);
-    }
-
-    /// Has `ring` bytes that may go around the end of the area count as one piece.
-    #[inline(always)]
-    fn wrap(&mut self, area: usize, ring: usize) {
-        if ring > area - self.offset {
-            self.offset = self.offset.wrapping_sub(area);
-        }
-    }
-
-    /// Past what is in one piece.
-    #[inline(always)]
-    fn advance<M: Memory>(&mut self, mem: &M, payload: usize, ring: usize) {
-        let offset = self.offset.wrapping_add(ring);
-        self.offset = if offset == mem.area() { 0 } else { offset };
-        self.tail = self.tail.wrapping_add(payload as u64);
-        // ORDERING(data-published): Release; pairs with the Acquire in
-        // `Consumer::refresh`: whoever sees this tail sees the bytes before it.
-        mem.store64(Word64::Tail, self.tail, Site::PublishTail);
+    pub(crate) fn publish_record<M: Memory>(
+        &mut self,
+        mem: &M,
+        piece: Piece,
+        prefix: usize,
+        payload: usize,
+    ) {
+        self.position
+            .publish_record(mem, Role::Producer, piece, prefix, payload);
     }
 }
 
@@ -103,12 +92,10 @@ impl<M: Memory> Producer<M> {
     pub fn attach(mem: M, kind: Kind, capacity: usize) -> Result<Self> {
         let (tail, head) = positions(&mem, capacity)?;
         let place = Place {
-            tail,
+            position: Position::attach(&mem, Role::Producer, kind, tail),
             head,
             limit: tail,
             reserved: mem.reserved(),
-            cursor: mem.load64(Word64::TailCursor, Site::Cursor),
-            offset: offset(&mem, kind, tail, Word64::TailCursor),
             capacity: capacity as u64,
             broken: None,
         };
@@ -137,7 +124,7 @@ impl<M: Memory> Producer<M> {
 
     /// Payload bytes ever published.
     pub fn total(&self) -> u64 {
-        self.place.tail
+        self.place.tail()
     }
 
     /// Free payload bytes as last seen; there may be more.
@@ -165,7 +152,7 @@ impl<M: Memory> Producer<M> {
         // `Consumer::publish`: the consumer has read what we may overwrite now.
         let head = self.mem.load64(Word64::Head, Site::ObserveHead);
         // One comparison: `head` must lie between the last one seen and the tail.
-        if head.wrapping_sub(self.place.head) > self.place.tail.wrapping_sub(self.place.head) {
+        if head.wrapping_sub(self.place.head) > self.place.tail().wrapping_sub(self.place.head) {
             return Err(self.break_off(Violation::HeadOutOfRange));
         }
         self.place.head = head;
@@ -183,10 +170,10 @@ impl<M: Memory> Producer<M> {
     #[cold]
     pub fn reserve(&mut self, payload: u64) -> Result<()> {
         let area = self.mem.area();
-        let needed =
-            (payload * self.ring_per_payload()).min((area - self.place.offset) as u64) as usize;
+        let needed = (payload * self.ring_per_payload())
+            .min((area - self.place.position.offset()) as u64) as usize;
         // What does not end within the area goes on at its beginning, which has memory by then.
-        let least = self.place.offset + needed;
+        let least = self.place.position.offset() + needed;
         let ample = (self.place.reserved + self.place.reserved.min(MOST_AHEAD)).clamp(least, area);
         let reserve = |to| self.mem.reserve(self.place.reserved, to);
         self.place.reserved = reserve(ample).or_else(|_| reserve(least))?;
@@ -198,10 +185,13 @@ impl<M: Memory> Producer<M> {
         let area = self.mem.area();
         let mut at_hand = self.free();
         if self.place.reserved < area {
-            let backed = self.place.reserved.saturating_sub(self.place.offset) as u64;
+            let backed = self
+                .place
+                .reserved
+                .saturating_sub(self.place.position.offset()) as u64;
             at_hand = at_hand.min(backed / self.ring_per_payload());
         }
-        self.place.tail.wrapping_add(at_hand)
+        self.place.tail().wrapping_add(at_hand)
     }
 
     /// Ring bytes that a byte of payload may need at most, prefixes included.
@@ -213,8 +203,8 @@ impl<M: Memory> Producer<M> {
     #[cold]
     fn break_off(&mut self, violation: Violation) -> Violation {
         self.place.broken = Some(violation);
-        self.place.head = self.place.tail.wrapping_sub(self.place.capacity);
-        self.place.limit = self.place.tail;
+        self.place.head = self.place.tail().wrapping_sub(self.place.capacity);
+        self.place.limit = self.place.tail();
         violation
     }
 
@@ -223,7 +213,11 @@ impl<M: Memory> Producer<M> {
     /// The caller has seen that much space; the wrap is handled here.
     #[inline(always)]
     pub fn copy_in(&self, at: usize, src: &[u8]) {
-        let (start, first) = split(self.mem.area(), self.place.offset + at, src.len());
+        let (start, first) = split(
+            self.mem.area(),
+            self.place.position.offset() + at,
+            src.len(),
+        );
         if first == src.len() {
             self.mem.copy_in(start, src);
         } else {
@@ -235,12 +229,16 @@ impl<M: Memory> Producer<M> {
     /// Ring bytes from the tail to the end of the area: what is not cut in two.
     #[inline(always)]
     pub fn in_one_piece(&self) -> usize {
-        self.mem.area() - self.place.offset
+        self.mem.area() - self.place.position.offset()
     }
 
     /// Copies bytes that were written but not published back to `dst`.
     pub fn copy_back(&self, at: usize, dst: &mut [u8]) {
-        let (start, first) = split(self.mem.area(), self.place.offset + at, dst.len());
+        let (start, first) = split(
+            self.mem.area(),
+            self.place.position.offset() + at,
+            dst.len(),
+        );
         let (before, after) = dst.split_at_mut(first);
         self.mem.copy_out(start, before);
         self.mem.copy_out(0, after);
@@ -249,21 +247,21 @@ impl<M: Memory> Producer<M> {
     /// The two ranges of the area that `len` ring bytes occupy behind the tail,
     /// `at` ring bytes further on, each as offset and length.
     pub fn ranges(&self, at: usize, len: usize) -> [(usize, usize); 2] {
-        let (start, first) = split(self.mem.area(), self.place.offset + at, len);
+        let (start, first) = split(self.mem.area(), self.place.position.offset() + at, len);
         [(start, first), (0, len - first)]
     }
 
     /// Publishes `len` bytes of a stream.
     #[inline(always)]
     pub fn publish(&mut self, len: usize) {
-        self.place.wrap(self.mem.area(), len);
-        self.place.publish(&self.mem, len);
+        let position = &mut self.place.position;
+        position.publish_all(&self.mem, Role::Producer, len);
     }
 
     /// Publishes one record.
     #[inline(always)]
     pub fn publish_record(&mut self, prefix: usize, payload: usize) {
-        self.place.wrap(self.mem.area(), prefix + payload);
-        self.place.publish_record(&self.mem, prefix, payload);
+        let position = &mut self.place.position;
+        position.publish_whole_record(&self.mem, Role::Producer, prefix, payload);
     }
 }

@@ -24,6 +24,8 @@
 //! - *A new owner of the endpoint* knows nothing of announcements, and withdraws them.
 //! - *An enemy* that announces and makes no fence does not wake us. That it can do in simpler ways.
 
+use std::hint::cold_path;
+
 use crate::mem::{Fence, Memory, Role, Site};
 
 /// What [`Fencing::left`] is in a pair that has full fences only.
@@ -43,12 +45,6 @@ impl Fencing {
         Self { left }
     }
 
-    /// Whether the next fences are light ones.
-    #[inline(always)]
-    pub(crate) fn is_light(&self) -> bool {
-        self.left == 0
-    }
-
     /// The fence between the mark of a write and the check of the flags: it pairs with none that is
     /// less than heavy.
     #[inline(always)]
@@ -56,6 +52,7 @@ impl Fencing {
         // ORDERING(mark-then-check): light; pairs with the heavy fence in
         // `Reader::no_write_in_progress`.
         if self.left == ALWAYS {
+            cold_path();
             mem.full_fence(Fence::MarkThenCheck);
         } else {
             mem.light_fence(Fence::MarkThenCheck);
@@ -69,13 +66,15 @@ impl Fencing {
             // ORDERING(arm-then-check): light; pairs with the heavy fence in `arm`.
             mem.light_fence(Fence::PublishThenLook);
         } else {
-            self.published_fully(mem, own);
+            // As a value: what is in registers would have to be put in memory, before it is known
+            // that this happens, for a reference.
+            self.published_fully(mem.local(), own);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn published_fully<M: Memory>(&mut self, mem: &M, own: Role) {
+    fn published_fully(&mut self, mem: impl Memory, own: Role) {
         // ORDERING(arm-then-ask): full; pairs with the full fence in `is_announced`.
         mem.full_fence(Fence::PublishThenLook);
         if self.left == ALWAYS {
@@ -83,7 +82,7 @@ impl Fencing {
         }
         self.left -= 1;
         if self.left == 0 {
-            withdraw(mem, own);
+            withdraw(&mem, own);
         }
     }
 

@@ -242,8 +242,10 @@ fn read_at_once(half: &mut Receiving, sink: &mut impl Sink) -> Option<Moved> {
         return None;
     }
     let reader = half.end();
-    let queued = reader.look(sink.len() as u64)?;
-    let len = (sink.len() as u64).min(queued) as usize;
+    let len = match reader.has(sink.len() as u64) {
+        true => sink.len(),
+        false => reader.ring().queued() as usize,
+    };
     let [(offset, first), _] = reader.ring().ranges(0, len);
     if first < len || len == 0 {
         return None;
