@@ -6,8 +6,8 @@ use super::writer::Grant;
 use super::{Reader, Writer};
 use crate::error::{Error, Result};
 use crate::mem::Memory;
-use crate::ring::Record;
 use crate::ring::record::Prefix;
+use crate::ring::{ConsumerPlace as Place, Record};
 use crate::wait::Park;
 
 impl<M: Park> Writer<M> {
@@ -142,18 +142,21 @@ impl<M: Park> Reader<M> {
         if !self.has(1) {
             return None;
         }
-        self.take(|mem, place| {
-            let (record, piece) = place.record_in_one_piece(mem)?;
-            let (at, len) = (piece.at + record.prefix, record.payload);
-            // By itself, as a buffer's length is often a constant, and its copy then one of registers.
-            if len == buf.len() {
-                mem.copy_out(at, buf);
-            } else {
-                mem.copy_out(at, buf.get_mut(..len)?);
-            }
-            place.publish_record(mem, piece, record);
-            Some(len)
-        })
+        self.take(buf, Self::take_record)
+    }
+
+    #[inline(always)]
+    fn take_record(mem: &M::Local<'_>, place: &mut Place, buf: &mut [u8]) -> Option<usize> {
+        let (record, piece) = place.record_in_one_piece(mem)?;
+        let (at, len) = (piece.at + record.prefix, record.payload);
+        // By itself, as a buffer's length is often a constant, and its copy then one of registers.
+        if len == buf.len() {
+            mem.copy_out(at, buf);
+        } else {
+            mem.copy_out(at, buf.get_mut(..len)?);
+        }
+        place.publish_record(mem, piece, record);
+        Some(len)
     }
 
     /// Copies the first datagram to `buf`, as far as it fits, and leaves it queued.

@@ -94,6 +94,18 @@ impl<M: Park> Reader<M> {
         place.has(&mem, most)
     }
 
+    /// Whether the next look should come after a while, see [`Consumer::is_on_heels`]; it will be an
+    /// [`available`](Self::available) then.
+    #[inline(always)]
+    pub(crate) fn is_on_heels(&self) -> bool {
+        self.ring.is_on_heels()
+    }
+
+    /// The while is over.
+    pub(crate) fn fall_back(&mut self) {
+        self.ring.fall_back();
+    }
+
     /// Having found nothing queued in a call that costs little: whether that is all there is to say, as
     /// nothing has ended or gone wrong.
     #[inline(always)]
@@ -221,18 +233,20 @@ impl<M: Park> Reader<M> {
         }
     }
 
-    /// Takes bytes out in one piece: `take` copies them, is told where the consumer stands, and
-    /// publishes.
+    /// Takes bytes out in one piece, to `buf`: `take` copies them, is told where the consumer stands,
+    /// publishes, and says how many there were.
     ///
-    /// What [`freed`](Self::freed) does, with everything that it needs in registers.
+    /// What [`freed`](Self::freed) does, with everything that it needs in registers. `take` is a
+    /// function as a closure is not always compiled into its caller, which may know how long `buf` is.
     #[inline(always)]
-    pub(super) fn take<T>(
+    pub(super) fn take(
         &mut self,
-        take: impl FnOnce(&M::Local<'_>, &mut Place) -> Option<T>,
-    ) -> Option<T> {
+        buf: &mut [u8],
+        take: impl FnOnce(&M::Local<'_>, &mut Place, &mut [u8]) -> Option<usize>,
+    ) -> Option<usize> {
         let (mem, place) = self.ring.parts();
         place.prefetch(&mem);
-        let taken = take(&mem, place)?;
+        let taken = take(&mem, place, buf)?;
         self.fencing.published(&mem, Role::Consumer);
         if wait::shows_waiter(&mem, Role::Producer) {
             self.wake_producer();

@@ -5,6 +5,7 @@ use std::io::{IoSlice, IoSliceMut};
 use super::{Reader, Writer};
 use crate::error::Result;
 use crate::mem::Memory;
+use crate::ring::ConsumerPlace as Place;
 use crate::wait::Park;
 
 /// Most bytes that are published at once: while one end copies a piece the other one copies the
@@ -115,13 +116,15 @@ impl<M: Park> Reader<M> {
     /// Reads as many bytes as `buf` has, which are queued.
     #[inline(always)]
     fn read_all(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let len = buf.len();
-        self.take(|mem, place| {
-            let piece = place.piece(mem.area(), len)?;
-            mem.copy_out(piece.at, buf);
-            place.publish(mem, piece, len);
-            Some(len)
-        })
+        self.take(buf, Self::take_all)
+    }
+
+    #[inline(always)]
+    fn take_all(mem: &M::Local<'_>, place: &mut Place, buf: &mut [u8]) -> Option<usize> {
+        let piece = place.piece(mem.area(), buf.len())?;
+        mem.copy_out(piece.at, buf);
+        place.publish(mem, piece, buf.len());
+        Some(buf.len())
     }
 
     /// Reads like [`read`](Self::read), but leaves the bytes queued.

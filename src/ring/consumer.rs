@@ -15,6 +15,11 @@ use crate::mem::{Memory, Role, Site, Word64};
 /// and 120 with 256, 105 and 110 with 512.
 const AHEAD: usize = 128;
 
+/// Payload bytes that are few to have come since the last look.
+const FEW: u64 = 4 << 10;
+/// Looks in a row that show few more bytes before the consumer is on the heels of the producer.
+const HEELS: u32 = 8;
+
 /// The reading side of a ring: data, bytes, release.
 #[derive(Debug)]
 pub struct Consumer<M> {
@@ -32,6 +37,8 @@ pub(crate) struct Place {
     /// Payload bytes that may be queued for a tail to be taken as it is: the capacity, or none
     /// where there is more to be looked at.
     plausible: u64,
+    /// Looks in a row that have shown few more bytes, and some.
+    short_looks: u32,
     capacity: u64,
     broken: Option<Violation>,
 }
@@ -50,15 +57,15 @@ impl Place {
     }
 
     /// Whether `most` payload bytes are queued. If not, [`queued`](Self::queued) shows how many are. Of an
-    /// impossible tail, and where there is more to be looked at than the tail,
-    /// [`refresh`](Consumer::refresh) tells.
+    /// impossible tail, and where there is more to be looked at than the tail, or it should be looked at
+    /// [later](Consumer::is_on_heels), [`refresh`](Consumer::refresh) tells.
     #[inline(always)]
     pub(crate) fn has<M: Memory>(&mut self, mem: &M, most: u64) -> bool {
         let known = self.queued();
         if known >= most {
             return true;
         }
-        if self.plausible == 0 {
+        if self.plausible == 0 || self.short_looks == HEELS {
             cold_path();
             return false;
         }
@@ -68,8 +75,14 @@ impl Place {
         // With more than was known the tail has not gone back.
         if queued >= most && queued <= self.plausible {
             self.tail = tail;
+            self.short_looks = if queued < FEW {
+                self.short_looks + 1
+            } else {
+                0
+            };
             return true;
         }
+        self.short_looks = 0;
         if queued != known {
             self.look_closer(tail);
         }
@@ -133,13 +146,14 @@ impl Place {
             Ok(First::Short(payload)) if payload < area - piece.at => {
                 Some((Record { prefix: 1, payload }, piece))
             }
-            Ok(First::Long) => Some((self.long_record_in_one_piece(mem, piece.at)?, piece)),
+            Ok(First::Long) => Some((self.long_record_in_one_piece(mem.local(), piece.at)?, piece)),
             _ => None,
         }
     }
 
+    /// With the memory as a value, as otherwise it would be put in memory for this.
     #[inline(never)]
-    fn long_record_in_one_piece<M: Memory>(&self, mem: &M, at: usize) -> Option<Record> {
+    fn long_record_in_one_piece(&self, mem: impl Memory, at: usize) -> Option<Record> {
         let prefix = MAX_PREFIX;
         let mut rest = [0; MAX_PREFIX - 1];
         mem.copy_out(piece(mem.area(), at + 1, rest.len())?, &mut rest);
@@ -183,6 +197,7 @@ impl<M: Memory> Consumer<M> {
             position: Position::attach(&mem, Role::Consumer, kind, head),
             tail,
             plausible: capacity as u64,
+            short_looks: 0,
             capacity: capacity as u64,
             broken: None,
         };
@@ -231,7 +246,19 @@ impl<M: Memory> Consumer<M> {
     /// Whether the last look found nothing queued, and there is no more to be looked at.
     #[inline(always)]
     pub fn is_known_empty(&self) -> bool {
-        self.place.queued() == 0 && self.place.plausible != 0
+        self.place.queued() == 0 && self.place.plausible != 0 && self.place.short_looks == 0
+    }
+
+    /// Whether this end reads each few bytes as soon as they come, which they do all the time. Then each
+    /// look takes the tail away from the producer; after a while it would show more.
+    #[inline(always)]
+    pub fn is_on_heels(&self) -> bool {
+        self.place.short_looks == HEELS
+    }
+
+    /// To be called after a while on its heels: the next short look will be the last in a row.
+    pub fn fall_back(&mut self) {
+        self.place.short_looks = HEELS - 1;
     }
 
     /// Looks at the tail again and returns the queued payload bytes.

@@ -382,6 +382,11 @@ impl Receiving {
     /// block, and that is counted. If not, an [`attempt`](Self::attempt) tells.
     #[inline(always)]
     pub(super) fn found_nothing(&mut self) -> bool {
+        if self.end.is_on_heels() {
+            self.let_peer_get_ahead();
+            self.end.fall_back();
+            return false;
+        }
         self.end.is_idle() && !self.has_learned_of_hang_up()
     }
 

@@ -321,6 +321,29 @@ fn read_any(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> 
     end_is_zero(half.complete(deadline, Want::All(1), |r| r.read(buf)))
 }
 
+/// As std does it, but that the usual case is compiled into the caller.
+#[inline(always)]
+fn read_exact(half: &mut Receiving, buf: &mut [u8]) -> io::Result<()> {
+    match read(half, buf, None)? {
+        len if len == buf.len() => Ok(()),
+        len => read_rest(half, &mut buf[len..], len),
+    }
+}
+
+/// Goes on after a read of `last` bytes that was not all.
+#[cold]
+#[inline(never)]
+fn read_rest(half: &mut Receiving, mut buf: &mut [u8], mut last: usize) -> io::Result<()> {
+    while !buf.is_empty() {
+        if last == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        last = read(half, buf, None)?;
+        buf = &mut buf[last..];
+    }
+    Ok(())
+}
+
 fn read_vectored(half: &mut Receiving, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
     if bufs.iter().all(|buf| buf.is_empty()) {
         return Ok(0);
@@ -337,6 +360,26 @@ fn write(half: &mut Sending, buf: &[u8], deadline: Option<Instant>) -> Result<us
         return Ok(buf.len());
     }
     write_any(half, buf, deadline)
+}
+
+/// As std does it, but that the usual case is compiled into the caller.
+#[inline(always)]
+fn write_all(half: &mut Sending, buf: &[u8]) -> io::Result<()> {
+    match write(half, buf, None)? {
+        len if len == buf.len() => Ok(()),
+        len => write_rest(half, &buf[len..]),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn write_rest(half: &mut Sending, mut buf: &[u8]) -> io::Result<()> {
+    while !buf.is_empty() {
+        // Never nothing: it waits for a byte's space.
+        let len = write(half, buf, None)?;
+        buf = &buf[len..];
+    }
+    Ok(())
 }
 
 #[inline(never)]
@@ -497,6 +540,11 @@ impl Read for Stream {
         Ok(read(&mut self.receiving, buf, None)?)
     }
 
+    #[inline]
+    fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        read_exact(&mut self.receiving, buf)
+    }
+
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         Ok(read_vectored(&mut self.receiving, bufs)?)
     }
@@ -507,6 +555,11 @@ impl Write for Stream {
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         Ok(write(&mut self.sending, buf, None)?)
+    }
+
+    #[inline]
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        write_all(&mut self.sending, buf)
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -526,6 +579,11 @@ impl Read for OwnedReadHalf {
         Ok(read(self.half(), buf, None)?)
     }
 
+    #[inline]
+    fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        read_exact(self.half(), buf)
+    }
+
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         Ok(read_vectored(self.half(), bufs)?)
     }
@@ -536,6 +594,11 @@ impl Write for OwnedWriteHalf {
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         Ok(write(self.half(), buf, None)?)
+    }
+
+    #[inline]
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        write_all(self.half(), buf)
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -94,32 +94,35 @@ fn check(error: Error) {
     assert_eq!(error, Error::WouldBlock);
 }
 
-#[inline(always)]
-fn again<T>(mut call: impl FnMut() -> zocket::Result<T>) -> T {
-    loop {
-        match call() {
-            Ok(value) => return value,
-            Err(Error::WouldBlock) => hint::spin_loop(),
-            Err(error) => check(error),
+/// A call, again and again until it succeeds. No function: the compiler leaves a closure of this size
+/// out of line, and knows no length in it.
+macro_rules! again {
+    ($call:expr) => {
+        loop {
+            match $call {
+                Ok(value) => break value,
+                Err(Error::WouldBlock) => hint::spin_loop(),
+                Err(error) => check(error),
+            }
         }
-    }
+    };
 }
 
 impl Channel for SpinningStream {
     #[inline(always)]
     fn send(&mut self, message: &[u8]) {
         // All at once, by itself: the length is a constant where messages are small.
-        let mut sent = again(|| self.0.try_write(message));
+        let mut sent = again!(self.0.try_write(message));
         while sent < message.len() {
-            sent += again(|| self.0.try_write(&message[sent..]));
+            sent += again!(self.0.try_write(&message[sent..]));
         }
     }
 
     #[inline(always)]
     fn receive(&mut self, buf: &mut [u8]) {
-        let mut received = again(|| self.0.try_read(buf));
+        let mut received = again!(self.0.try_read(buf));
         while received < buf.len() {
-            let n = again(|| self.0.try_read(&mut buf[received..]));
+            let n = again!(self.0.try_read(&mut buf[received..]));
             assert!(n > 0, "the other side has ended");
             received += n;
         }
@@ -234,12 +237,12 @@ impl Channel for VectoredStream {
 impl Channel for SpinningDatagram {
     #[inline(always)]
     fn send(&mut self, message: &[u8]) {
-        again(|| self.0.try_send(message));
+        again!(self.0.try_send(message));
     }
 
     #[inline(always)]
     fn receive(&mut self, buf: &mut [u8]) {
-        let n = again(|| self.0.try_recv(buf));
+        let n = again!(self.0.try_recv(buf));
         assert_eq!(n, buf.len());
     }
 }
