@@ -5,9 +5,9 @@ use std::io::{IoSlice, IoSliceMut};
 use super::writer::Grant;
 use super::{Reader, Writer};
 use crate::error::{Error, Result};
-use crate::mem::Memory;
+use crate::layout::Kind;
+use crate::ring::Record;
 use crate::ring::record::Prefix;
-use crate::ring::{ConsumerPlace as Place, Record};
 use crate::wait::Park;
 
 impl<M: Park> Writer<M> {
@@ -37,7 +37,7 @@ impl<M: Park> Writer<M> {
     #[inline(always)]
     pub fn send_at_once(&mut self, buf: &[u8]) -> bool {
         match Prefix::short(buf.len()) {
-            Some(prefix) => self.send_with(prefix, buf),
+            Some(prefix) => self.put(prefix, buf),
             None => self.send_long_at_once(buf),
         }
     }
@@ -45,20 +45,7 @@ impl<M: Park> Writer<M> {
     /// Out of line, as its prefix and the copy are of another size.
     #[inline(never)]
     fn send_long_at_once(&mut self, buf: &[u8]) -> bool {
-        Prefix::long(buf.len()).is_some_and(|prefix| self.send_with(prefix, buf))
-    }
-
-    #[inline(always)]
-    fn send_with<const N: usize>(&mut self, prefix: [u8; N], buf: &[u8]) -> bool {
-        self.put(
-            buf.len(),
-            prefix.len() + buf.len(),
-            |mem, at| {
-                mem.copy_in(at, &prefix);
-                mem.copy_in(at + prefix.len(), buf);
-            },
-            |place, mem, piece| place.publish_record(mem, piece, prefix.len(), buf.len()),
-        )
+        Prefix::long(buf.len()).is_some_and(|prefix| self.put(prefix, buf))
     }
 
     /// Queues `bufs`, one after the other, as one datagram, or nothing.
@@ -142,21 +129,7 @@ impl<M: Park> Reader<M> {
         if !self.has(1) {
             return None;
         }
-        self.take(buf, Self::take_record)
-    }
-
-    #[inline(always)]
-    fn take_record(mem: &M::Local<'_>, place: &mut Place, buf: &mut [u8]) -> Option<usize> {
-        let (record, piece) = place.record_in_one_piece(mem)?;
-        let (at, len) = (piece.at + record.prefix, record.payload);
-        // By itself, as a buffer's length is often a constant, and its copy then one of registers.
-        if len == buf.len() {
-            mem.copy_out(at, buf);
-        } else {
-            mem.copy_out(at, buf.get_mut(..len)?);
-        }
-        place.publish_record(mem, piece, record);
-        Some(len)
+        self.take(Kind::Datagram, buf)
     }
 
     /// Copies the first datagram to `buf`, as far as it fits, and leaves it queued.

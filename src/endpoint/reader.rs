@@ -3,8 +3,8 @@
 use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
-use crate::mem::{Fence, Role, Site, Step, Word32, flags, waiter};
-use crate::ring::{Consumer, ConsumerPlace as Place};
+use crate::mem::{Fence, Memory, Role, Site, Step, Word32, flags, waiter};
+use crate::ring::Consumer;
 use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
 /// Why nothing will ever follow what is queued.
@@ -233,25 +233,36 @@ impl<M: Park> Reader<M> {
         }
     }
 
-    /// Takes bytes out in one piece, to `buf`: `take` copies them, is told where the consumer stands,
-    /// publishes, and says how many there were.
+    /// Takes all of `buf` out of a stream, or the first datagram if it fits there, from one place.
+    /// The caller has seen that it is queued. `None`, and nothing was taken, if it is not so.
     ///
-    /// What [`freed`](Self::freed) does, with everything that it needs in registers. `take` is a
-    /// function as a closure is not always compiled into its caller, which may know how long `buf` is.
+    /// What [`freed`](Self::freed) and others do, with everything that it needs in registers. (With a
+    /// closure for what depends on the kind, the compiler left that out of line, where it did not know the
+    /// length of `buf`: 57 instead of 140 million datagrams of 8 bytes a second.)
     #[inline(always)]
-    pub(super) fn take(
-        &mut self,
-        buf: &mut [u8],
-        take: impl FnOnce(&M::Local<'_>, &mut Place, &mut [u8]) -> Option<usize>,
-    ) -> Option<usize> {
+    pub(super) fn take(&mut self, kind: Kind, buf: &mut [u8]) -> Option<usize> {
         let (mem, place) = self.ring.parts();
         place.prefetch(&mem);
-        let taken = take(&mem, place, buf)?;
+        let (record, piece) = match kind {
+            Kind::Stream => place.bytes_in_one_piece(&mem, buf.len())?,
+            Kind::Datagram => place.record_in_one_piece(&mem)?,
+        };
+        let (at, len) = (piece.at + record.prefix, record.payload);
+        // By itself, as a buffer's length is often a constant, and its copy then one of registers.
+        if len == buf.len() {
+            mem.copy_out(at, buf);
+        } else {
+            mem.copy_out(at, buf.get_mut(..len)?);
+        }
+        match kind {
+            Kind::Stream => place.publish(&mem, piece, len),
+            Kind::Datagram => place.publish_record(&mem, piece, record),
+        }
         self.fencing.published(&mem, Role::Consumer);
         if wait::shows_waiter(&mem, Role::Producer) {
             self.wake_producer();
         }
-        Some(taken)
+        Some(len)
     }
 
     /// Wakes the producer if the space that it waits for is there.

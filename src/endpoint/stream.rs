@@ -4,8 +4,7 @@ use std::io::{IoSlice, IoSliceMut};
 
 use super::{Reader, Writer};
 use crate::error::Result;
-use crate::mem::Memory;
-use crate::ring::ConsumerPlace as Place;
+use crate::layout::Kind;
 use crate::wait::Park;
 
 /// Most bytes that are published at once: while one end copies a piece the other one copies the
@@ -42,13 +41,7 @@ impl<M: Park> Writer<M> {
     /// written; [`write`](Self::write) does it then, or tells why not.
     #[inline(always)]
     pub fn write_at_once(&mut self, buf: &[u8]) -> bool {
-        buf.len() <= PIECE
-            && self.put(
-                buf.len(),
-                buf.len(),
-                |mem, at| mem.copy_in(at, buf),
-                |place, mem, piece| place.publish(mem, piece, buf.len()),
-            )
+        buf.len() <= PIECE && self.put([], buf)
     }
 
     /// Writes as much of `bufs`, one after the other, as there is space for.
@@ -97,8 +90,7 @@ impl<M: Park> Reader<M> {
     #[inline(always)]
     pub fn read_at_once(&mut self, buf: &mut [u8]) -> Option<usize> {
         if buf.len() <= PIECE && self.has(buf.len() as u64) {
-            // By itself, as a buffer's length is often a constant, and its copy then one of registers.
-            return self.read_all(buf);
+            return self.take(Kind::Stream, buf);
         }
         self.read_queued(buf)
     }
@@ -108,23 +100,9 @@ impl<M: Park> Reader<M> {
     #[inline(never)]
     fn read_queued(&mut self, buf: &mut [u8]) -> Option<usize> {
         match (buf.len() as u64).min(self.ring.queued()) {
-            len @ 1..=MOST_AT_ONCE => self.read_all(&mut buf[..len as usize]),
+            len @ 1..=MOST_AT_ONCE => self.take(Kind::Stream, &mut buf[..len as usize]),
             _ => None,
         }
-    }
-
-    /// Reads as many bytes as `buf` has, which are queued.
-    #[inline(always)]
-    fn read_all(&mut self, buf: &mut [u8]) -> Option<usize> {
-        self.take(buf, Self::take_all)
-    }
-
-    #[inline(always)]
-    fn take_all(mem: &M::Local<'_>, place: &mut Place, buf: &mut [u8]) -> Option<usize> {
-        let piece = place.piece(mem.area(), buf.len())?;
-        mem.copy_out(piece.at, buf);
-        place.publish(mem, piece, buf.len());
-        Some(buf.len())
     }
 
     /// Reads like [`read`](Self::read), but leaves the bytes queued.

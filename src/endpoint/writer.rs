@@ -4,7 +4,7 @@ use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
 use crate::mem::{Memory, Role, Site, Step, Word32, Word64, flags, waiter};
-use crate::ring::{Piece, Producer, ProducerPlace as Place};
+use crate::ring::Producer;
 use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
 /// How many ring bytes ahead of a write the cache line is fetched that a later one goes to. It is
@@ -89,21 +89,15 @@ impl<M: Park> Writer<M> {
         }
     }
 
-    /// The write that costs little: `payload` bytes, which `put` puts among `ring` bytes in one place,
-    /// and `publish` publishes. Or says that nothing was written: there may be no such place, or
-    /// nobody may write; [`begin`](Self::begin) does it then, or tells why not.
+    /// The write that costs little: of all of `buf` to one place, behind the prefix that makes it a
+    /// datagram; without one it is part of a stream. Or says that nothing was written: there may be no
+    /// such place, or nobody may write; [`begin`](Self::begin) does it then, or tells why not.
     ///
     /// What a [`Grant`] does step by step, with everything that it needs in registers.
     #[inline(always)]
-    pub(super) fn put(
-        &mut self,
-        payload: usize,
-        ring: usize,
-        put: impl FnOnce(&M::Local<'_>, usize),
-        publish: impl FnOnce(&mut Place, &M::Local<'_>, Piece),
-    ) -> bool {
+    pub(super) fn put<const N: usize>(&mut self, prefix: [u8; N], buf: &[u8]) -> bool {
         let (mem, place) = self.ring.parts();
-        let Some(piece) = place.piece(mem.area(), payload, ring) else {
+        let Some(piece) = place.piece(mem.area(), buf.len(), N + buf.len()) else {
             return false;
         };
         mem.store32(Word32::Writing, 1, Site::BeginWrite);
@@ -112,8 +106,12 @@ impl<M: Park> Writer<M> {
             return self.take_back();
         }
         mem.prefetch_to_write(piece.at + AHEAD);
-        put(&mem, piece.at);
-        publish(place, &mem, piece);
+        mem.copy_in(piece.at, &prefix);
+        mem.copy_in(piece.at + N, buf);
+        match N {
+            0 => place.publish(&mem, piece, buf.len()),
+            _ => place.publish_record(&mem, piece, N, buf.len()),
+        }
         // ORDERING(write-in-progress): Release; as in `end`.
         mem.store32(Word32::Writing, 0, Site::EndWrite);
         self.fencing.published(&mem, Role::Producer);

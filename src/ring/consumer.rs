@@ -128,10 +128,17 @@ impl Place {
         }
     }
 
-    /// Where in an area of this size the next `ring` bytes are, if they are in one piece there.
+    /// The next `len` bytes of a stream as a record without a prefix, and where they are, if they are
+    /// in one piece.
     #[inline(always)]
-    pub(crate) fn piece(&self, area: usize, ring: usize) -> Option<Piece> {
-        self.position.piece(area, ring)
+    pub(crate) fn bytes_in_one_piece<M: Memory>(
+        &self,
+        mem: &M,
+        len: usize,
+    ) -> Option<(Record, Piece)> {
+        let piece = self.position.piece(mem.area(), len)?;
+        let (prefix, payload) = (0, len);
+        Some((Record { prefix, payload }, piece))
     }
 
     /// The first record, of which something is queued, and where it is, if it is in one piece.
@@ -139,7 +146,7 @@ impl Place {
     #[inline(always)]
     pub(crate) fn record_in_one_piece<M: Memory>(&self, mem: &M) -> Option<(Record, Piece)> {
         let area = mem.area();
-        let piece = self.piece(area, 1)?;
+        let piece = self.position.piece(area, 1)?;
         let mut first = [0];
         mem.copy_out(piece.at, &mut first);
         match record::parse_first(first[0], self.queued()) {

@@ -22,10 +22,7 @@ mod position;
 mod producer;
 pub mod record;
 
-pub(crate) use consumer::Place as ConsumerPlace;
 pub use consumer::{Consumer, Record};
-pub(crate) use position::Piece;
-pub(crate) use producer::Place as ProducerPlace;
 pub use producer::Producer;
 
 use std::hint::cold_path;
