@@ -89,21 +89,9 @@ impl<M: Park> Reader<M> {
     /// Whether `most` payload bytes are queued, as far as that is seen at once. If not,
     /// [`available`](Self::available) tells what there is, and what is wrong.
     #[inline(always)]
-    pub(crate) fn has(&mut self, most: u64) -> bool {
+    pub fn has(&mut self, most: u64) -> bool {
         let (mem, place) = self.ring.parts();
         place.has(&mem, most)
-    }
-
-    /// Whether the next look should come after a while, see [`Consumer::is_on_heels`]; it will be an
-    /// [`available`](Self::available) then.
-    #[inline(always)]
-    pub(crate) fn is_on_heels(&self) -> bool {
-        self.ring.is_on_heels()
-    }
-
-    /// The while is over.
-    pub(crate) fn fall_back(&mut self) {
-        self.ring.fall_back();
     }
 
     /// Having found nothing queued in a call that costs little: whether that is all there is to say, as
@@ -245,7 +233,7 @@ impl<M: Park> Reader<M> {
         place.prefetch(&mem);
         let (record, piece) = match kind {
             Kind::Stream => place.bytes_in_one_piece(&mem, buf.len())?,
-            Kind::Datagram => place.record_in_one_piece(&mem)?,
+            Kind::Datagram => place.record_in_one_piece(&mem, buf.len())?,
         };
         let (at, len) = (piece.at + record.prefix, record.payload);
         // By itself, as a buffer's length is often a constant, and its copy then one of registers.

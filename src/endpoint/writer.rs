@@ -4,7 +4,7 @@ use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
 use crate::mem::{Memory, Role, Site, Step, Word32, Word64, flags, waiter};
-use crate::ring::Producer;
+use crate::ring::{Producer, Record};
 use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
 /// How many ring bytes ahead of a write the cache line is fetched that a later one goes to. It is
@@ -96,8 +96,12 @@ impl<M: Park> Writer<M> {
     /// What a [`Grant`] does step by step, with everything that it needs in registers.
     #[inline(always)]
     pub(super) fn put<const N: usize>(&mut self, prefix: [u8; N], buf: &[u8]) -> bool {
+        let record = Record {
+            prefix: N,
+            payload: buf.len(),
+        };
         let (mem, place) = self.ring.parts();
-        let Some(piece) = place.piece(mem.area(), buf.len(), N + buf.len()) else {
+        let Some(piece) = place.piece(mem.area(), record) else {
             return false;
         };
         mem.store32(Word32::Writing, 1, Site::BeginWrite);
@@ -110,7 +114,7 @@ impl<M: Park> Writer<M> {
         mem.copy_in(piece.at + N, buf);
         match N {
             0 => place.publish(&mem, piece, buf.len()),
-            _ => place.publish_record(&mem, piece, N, buf.len()),
+            _ => place.publish_record(&mem, piece, record),
         }
         // ORDERING(write-in-progress): Release; as in `end`.
         mem.store32(Word32::Writing, 0, Site::EndWrite);
@@ -396,7 +400,7 @@ impl<M: Park> Grant<'_, M> {
     #[inline(always)]
     pub fn commit_record(self, prefix: usize, payload: usize) {
         debug_assert!(payload <= self.len);
-        self.finish(|ring| ring.publish_record(prefix, payload));
+        self.finish(|ring| ring.publish_record(Record { prefix, payload }));
     }
 
     #[inline(always)]

@@ -3,8 +3,8 @@
 use std::hint::cold_path;
 
 use super::position::{Piece, Position};
-use super::record::{self, First, MAX_PREFIX};
-use super::{piece, positions, split};
+use super::record::{self, First, MAX_PREFIX, Prefix, Record};
+use super::{positions, split};
 use crate::error::{Result, Violation};
 use crate::layout::Kind;
 use crate::mem::{Memory, Role, Site, Word64};
@@ -143,30 +143,47 @@ impl Place {
 
     /// The first record, of which something is queued, and where it is, if it is in one piece.
     /// [`record`](Consumer::record) reads any other, and tells what is wrong.
+    ///
+    /// Most have the length of the buffer that they are read to, `usual`.
     #[inline(always)]
-    pub(crate) fn record_in_one_piece<M: Memory>(&self, mem: &M) -> Option<(Record, Piece)> {
-        let area = mem.area();
-        let piece = self.position.piece(area, 1)?;
-        let mut first = [0];
-        mem.copy_out(piece.at, &mut first);
-        match record::parse_first(first[0], self.queued()) {
-            Ok(First::Short(payload)) if payload < area - piece.at => {
-                Some((Record { prefix: 1, payload }, piece))
+    pub(crate) fn record_in_one_piece<M: Memory>(
+        &self,
+        mem: &M,
+        usual: usize,
+    ) -> Option<(Record, Piece)> {
+        if let Some(prefix) = Prefix::short(usual)
+            && let Some(piece) = self.position.piece(mem.area(), prefix.len() + usual)
+            && usual as u64 <= self.queued()
+        {
+            let mut first = [0];
+            mem.copy_out(piece.at, &mut first);
+            if first == prefix {
+                let (prefix, payload) = (prefix.len(), usual);
+                return Some((Record { prefix, payload }, piece));
             }
-            Ok(First::Long) => Some((self.long_record_in_one_piece(mem.local(), piece.at)?, piece)),
-            _ => None,
         }
+        self.unusual_record(mem.local())
     }
 
     /// With the memory as a value, as otherwise it would be put in memory for this.
     #[inline(never)]
-    fn long_record_in_one_piece(&self, mem: impl Memory, at: usize) -> Option<Record> {
-        let prefix = MAX_PREFIX;
-        let mut rest = [0; MAX_PREFIX - 1];
-        mem.copy_out(piece(mem.area(), at + 1, rest.len())?, &mut rest);
-        let payload = record::parse_long(rest, self.queued()).ok()?;
-        piece(mem.area(), at + prefix, payload)?;
-        Some(Record { prefix, payload })
+    fn unusual_record(&self, mem: impl Memory) -> Option<(Record, Piece)> {
+        let area = mem.area();
+        let piece = self.position.piece(area, 1)?;
+        let mut first = [0];
+        mem.copy_out(piece.at, &mut first);
+        let record = match record::parse_first(first[0], self.queued()).ok()? {
+            First::Short(payload) => Record { prefix: 1, payload },
+            First::Long => {
+                let mut rest = [0; MAX_PREFIX - 1];
+                let at = super::piece(area, piece.at + 1, rest.len())?;
+                mem.copy_out(at, &mut rest);
+                let payload = record::parse_long(rest, self.queued()).ok()?;
+                let prefix = MAX_PREFIX;
+                Record { prefix, payload }
+            }
+        };
+        Some((record, self.position.piece(area, record.ring())?))
     }
 
     /// Gives `len` bytes of a stream, which are this piece, back to the producer.
@@ -178,19 +195,9 @@ impl Place {
     /// Gives the first record, which is this piece, back to the producer.
     #[inline(always)]
     pub(crate) fn publish_record<M: Memory>(&mut self, mem: &M, piece: Piece, record: Record) {
-        let Record { prefix, payload } = record;
         self.position
-            .publish_record(mem, Role::Consumer, piece, prefix, payload);
+            .publish_record(mem, Role::Consumer, piece, record);
     }
-}
-
-/// The first record in the ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Ring bytes before the payload.
-    pub prefix: usize,
-    /// Bytes of the payload, at least one and no more than are queued.
-    pub payload: usize,
 }
 
 impl<M: Memory> Consumer<M> {
@@ -256,16 +263,12 @@ impl<M: Memory> Consumer<M> {
         self.place.queued() == 0 && self.place.plausible != 0 && self.place.short_looks == 0
     }
 
-    /// Whether this end reads each few bytes as soon as they come, which they do all the time. Then each
-    /// look takes the tail away from the producer; after a while it would show more.
+    /// Whether this end reads a few bytes each time as soon as they come, and they come all the time. Each
+    /// look takes the tail, and a line of bytes, away from the producer. After a while a look would show
+    /// more: the next one is a [`refresh`](Self::refresh), whenever it comes.
     #[inline(always)]
     pub fn is_on_heels(&self) -> bool {
         self.place.short_looks == HEELS
-    }
-
-    /// To be called after a while on its heels: the next short look will be the last in a row.
-    pub fn fall_back(&mut self) {
-        self.place.short_looks = HEELS - 1;
     }
 
     /// Looks at the tail again and returns the queued payload bytes.
@@ -282,6 +285,8 @@ impl<M: Memory> Consumer<M> {
         // `Producer::publish`: the bytes before this tail are visible.
         let tail = self.mem.load64(Word64::Tail, Site::ObserveTail);
         self.place.take(tail)?;
+        // This was the look that came later; if the next one is short again, so will be the one after.
+        self.place.short_looks = self.place.short_looks.min(HEELS - 1);
         Ok(self.queued())
     }
 
@@ -361,8 +366,7 @@ impl<M: Memory> Consumer<M> {
     /// Gives the first record back to the producer.
     #[inline(always)]
     pub fn publish_record(&mut self, record: Record) {
-        let Record { prefix, payload } = record;
         let position = &mut self.place.position;
-        position.publish_whole_record(&self.mem, Role::Consumer, prefix, payload);
+        position.publish_whole_record(&self.mem, Role::Consumer, record);
     }
 }

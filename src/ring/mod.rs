@@ -14,7 +14,7 @@
 //!
 //! For datagrams the ring holds records, a [prefix](record) before each payload.
 //! Positions still count payload, so capacity, thresholds and statistics do
-//! too; a second count, the cursor, says where in the ring the side stands, and
+//! too; a second word, the cursor, says where in the ring the side stands, and
 //! is read only by whoever takes the endpoint over.
 
 mod consumer;
@@ -22,8 +22,9 @@ mod position;
 mod producer;
 pub mod record;
 
-pub use consumer::{Consumer, Record};
+pub use consumer::Consumer;
 pub use producer::Producer;
+pub use record::Record;
 
 use std::hint::cold_path;
 

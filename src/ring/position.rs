@@ -1,6 +1,6 @@
 //! Where an end of a ring stands.
 
-use super::piece;
+use super::{Record, piece};
 use crate::layout::Kind;
 use crate::mem::{Memory, Role, Site};
 
@@ -9,8 +9,6 @@ use crate::mem::{Memory, Role, Site};
 pub(super) struct Position {
     /// Payload bytes. Ours: stored for the peer, never read back.
     payload: u64,
-    /// Ring bytes; counted for records only.
-    cursor: u64,
     /// Where the next byte is, from 0 to the end of the area, which is its beginning as well.
     offset: usize,
 }
@@ -27,16 +25,14 @@ pub(crate) struct Piece {
 impl Position {
     /// Where the former owner of this end stopped.
     pub(super) fn attach<M: Memory>(mem: &M, role: Role, kind: Kind, payload: u64) -> Self {
-        let cursor = mem.load64(role.cursor(), Site::Cursor);
-        let count = match kind {
+        let offset = match kind {
             Kind::Stream => payload,
-            Kind::Datagram => cursor,
+            Kind::Datagram => mem.load64(role.cursor(), Site::Cursor),
         };
         Self {
             payload,
-            cursor,
             // Any value of an enemy's yields an offset inside the area.
-            offset: (count % mem.area() as u64) as usize,
+            offset: (offset % mem.area() as u64) as usize,
         }
     }
 
@@ -80,20 +76,15 @@ impl Position {
     /// Publishes `len` bytes of a stream, which are this piece.
     #[inline(always)]
     pub(super) fn publish<M: Memory>(&mut self, mem: &M, role: Role, piece: Piece, len: usize) {
-        self.advance(mem, role, piece, len, len);
+        self.offset = piece.at.wrapping_add(len);
+        self.advance(mem, role, piece, len);
     }
 
     /// Publishes one record, in one piece or two.
     #[inline(always)]
-    pub(super) fn publish_whole_record<M: Memory>(
-        &mut self,
-        mem: &M,
-        role: Role,
-        prefix: usize,
-        payload: usize,
-    ) {
-        let piece = self.pieces(mem.area(), prefix + payload);
-        self.publish_record(mem, role, piece, prefix, payload);
+    pub(super) fn publish_whole_record<M: Memory>(&mut self, mem: &M, role: Role, record: Record) {
+        let piece = self.pieces(mem.area(), record.ring());
+        self.publish_record(mem, role, piece, record);
     }
 
     /// Publishes one record, which is this piece.
@@ -103,13 +94,11 @@ impl Position {
         mem: &M,
         role: Role,
         piece: Piece,
-        prefix: usize,
-        payload: usize,
+        record: Record,
     ) {
-        let ring = prefix + payload;
-        self.cursor = self.cursor.wrapping_add(ring as u64);
-        mem.store64(role.cursor(), self.cursor, Site::Cursor);
-        self.advance(mem, role, piece, payload, ring);
+        self.offset = piece.at.wrapping_add(record.ring());
+        mem.store64(role.cursor(), self.offset as u64, Site::Cursor);
+        self.advance(mem, role, piece, record.payload);
     }
 
     /// Past a piece.
@@ -117,15 +106,7 @@ impl Position {
     /// An offset at the end of the area is not set to the beginning: what comes next is in no
     /// one piece then, and [`pieces`](Self::pieces) goes round.
     #[inline(always)]
-    fn advance<M: Memory>(
-        &mut self,
-        mem: &M,
-        role: Role,
-        piece: Piece,
-        payload: usize,
-        ring: usize,
-    ) {
-        self.offset = piece.at.wrapping_add(ring);
+    fn advance<M: Memory>(&mut self, mem: &M, role: Role, piece: Piece, payload: usize) {
         self.payload = piece.payload.wrapping_add(payload as u64);
         let site = match role {
             // ORDERING(data-published): Release; pairs with the Acquire in `Consumer::refresh`:

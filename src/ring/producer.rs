@@ -3,7 +3,7 @@
 use std::hint::cold_path;
 
 use super::position::{Piece, Position};
-use super::{positions, split};
+use super::{Record, positions, split};
 use crate::error::{Result, Violation};
 use crate::layout::Kind;
 use crate::mem::{Memory, Role, Site, Word64};
@@ -53,15 +53,15 @@ impl Place {
         self.limit.wrapping_sub(self.tail())
     }
 
-    /// Where in an area of this size the next `ring` bytes go, if they are in one piece there and the
-    /// `payload` among them is at hand.
+    /// Where in an area of this size a record goes, if it is in one piece there and its payload is at
+    /// hand.
     #[inline(always)]
-    pub(crate) fn piece(&self, area: usize, payload: usize, ring: usize) -> Option<Piece> {
-        if payload as u64 > self.at_hand() {
+    pub(crate) fn piece(&self, area: usize, record: Record) -> Option<Piece> {
+        if record.payload as u64 > self.at_hand() {
             cold_path();
             return None;
         }
-        self.position.piece(area, ring)
+        self.position.piece(area, record.ring())
     }
 
     /// Publishes `len` bytes of a stream, which are this piece.
@@ -72,15 +72,9 @@ impl Place {
 
     /// Publishes one record, which is this piece.
     #[inline(always)]
-    pub(crate) fn publish_record<M: Memory>(
-        &mut self,
-        mem: &M,
-        piece: Piece,
-        prefix: usize,
-        payload: usize,
-    ) {
+    pub(crate) fn publish_record<M: Memory>(&mut self, mem: &M, piece: Piece, record: Record) {
         self.position
-            .publish_record(mem, Role::Producer, piece, prefix, payload);
+            .publish_record(mem, Role::Producer, piece, record);
     }
 }
 
@@ -260,8 +254,8 @@ impl<M: Memory> Producer<M> {
 
     /// Publishes one record.
     #[inline(always)]
-    pub fn publish_record(&mut self, prefix: usize, payload: usize) {
+    pub fn publish_record(&mut self, record: Record) {
         let position = &mut self.place.position;
-        position.publish_whole_record(&self.mem, Role::Producer, prefix, payload);
+        position.publish_whole_record(&self.mem, Role::Producer, record);
     }
 }

@@ -17,6 +17,23 @@ const LONG: u8 = u8::MAX;
 /// Bytes of the shortest payload that has it.
 const LONG_FROM: usize = LONG as usize;
 
+/// A record in the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Ring bytes before the payload.
+    pub prefix: usize,
+    /// Bytes of the payload, at least one and no more than are queued.
+    pub payload: usize,
+}
+
+impl Record {
+    /// Ring bytes of all of it.
+    #[inline(always)]
+    pub fn ring(self) -> usize {
+        self.prefix + self.payload
+    }
+}
+
 /// A length, written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix {

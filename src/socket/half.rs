@@ -58,6 +58,8 @@ pub(crate) trait End: Sized {
     fn amount(state: &State) -> u64;
     /// The state of the endpoint with as many bytes queued or free.
     fn with_amount(state: State, bytes: u64) -> State;
+    /// Whether the next look at the peer's position should come after a while.
+    fn is_on_heels(&self) -> bool;
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()>;
     fn arm(&mut self, least: usize) -> Result<bool>;
 }
@@ -89,6 +91,11 @@ impl End for Reader<Lane> {
 
     fn with_amount(state: State, bytes: u64) -> State {
         state.with_queued(bytes)
+    }
+
+    #[inline(always)]
+    fn is_on_heels(&self) -> bool {
+        self.ring().is_on_heels()
     }
 
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
@@ -131,6 +138,11 @@ impl End for Writer<Lane> {
 
     fn with_amount(state: State, bytes: u64) -> State {
         state.with_free(bytes)
+    }
+
+    #[inline(always)]
+    fn is_on_heels(&self) -> bool {
+        false
     }
 
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
@@ -179,6 +191,7 @@ impl<E: End> Half<E> {
         if !self.is_unobserved() {
             return self.attempt_observed(call);
         }
+        self.fall_back();
         match call(&mut self.end) {
             Ok(value) => Ok(value),
             Err(error) => self.attempt_again(error, call),
@@ -206,6 +219,7 @@ impl<E: End> Half<E> {
         if !self.is_unobserved() {
             return self.attempt_observed_as(call);
         }
+        self.fall_back();
         match call(&mut self.end) {
             Ok(value) => value,
             Err(error) => self.attempt_again_as(error, call),
@@ -265,6 +279,14 @@ impl<E: End> Half<E> {
                 self.let_peer_get_ahead();
                 false
             }
+        }
+    }
+
+    /// On the heels of the peer, lets it get ahead.
+    #[inline(always)]
+    fn fall_back(&mut self) {
+        if self.end.is_on_heels() {
+            self.let_peer_get_ahead();
         }
     }
 
@@ -382,11 +404,6 @@ impl Receiving {
     /// block, and that is counted. If not, an [`attempt`](Self::attempt) tells.
     #[inline(always)]
     pub(super) fn found_nothing(&mut self) -> bool {
-        if self.end.is_on_heels() {
-            self.let_peer_get_ahead();
-            self.end.fall_back();
-            return false;
-        }
         self.end.is_idle() && !self.has_learned_of_hang_up()
     }
 
