@@ -241,6 +241,11 @@ pub trait WriterExt {
     fn sleep(&mut self, least: usize);
     /// Sleeps until a useful part of `len` bytes is free or writing is over.
     fn sleep_softly(&mut self, len: usize);
+    /// Writes as the socket layer does, which tries first what costs little.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    fn put(&mut self, bytes: &[u8]) -> Result<usize>;
 }
 
 impl<M: Park> WriterExt for Writer<M> {
@@ -255,12 +260,24 @@ impl<M: Park> WriterExt for Writer<M> {
         self.wait_some(len, &mut spinner, never)
             .expect("nothing ends a wait but its condition");
     }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<usize> {
+        if self.write_at_once(bytes) {
+            return Ok(bytes.len());
+        }
+        self.write(bytes)
+    }
 }
 
 /// The waits of a reader in a model.
 pub trait ReaderExt {
     /// Sleeps until `least` bytes are queued or no more will be.
     fn sleep(&mut self, least: usize);
+    /// Reads as the socket layer does, which tries first what costs little.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    fn get(&mut self, buf: &mut [u8]) -> Result<usize>;
 }
 
 impl<M: Park> ReaderExt for Reader<M> {
@@ -268,5 +285,12 @@ impl<M: Park> ReaderExt for Reader<M> {
         let (mut spinner, never) = sleeping();
         self.wait(least, &mut spinner, never)
             .expect("nothing ends a wait but its condition");
+    }
+
+    fn get(&mut self, buf: &mut [u8]) -> Result<usize> {
+        match self.read_at_once(buf) {
+            Some(len) => Ok(len),
+            None => self.read(buf),
+        }
     }
 }

@@ -29,8 +29,8 @@ fn with_diligent_producer(
     let (producer, consumer) = Endpoint::one_way(rules, Kind::Stream, capacity, START);
     let (mut writer, mut reader) = (producer.writer(), consumer.reader());
     pretend_to_wait(&consumer, Role::Consumer);
-    claim!(writer.write(&[0]) == Ok(1), "there is space");
-    claim!(reader.read(&mut [0]) == Ok(1), "there is data");
+    claim!(writer.put(&[0]) == Ok(1), "there is space");
+    claim!(reader.get(&mut [0]) == Ok(1), "there is data");
     (producer, consumer, writer, reader)
 }
 
@@ -39,10 +39,10 @@ fn reader_that_sees_the_announcement_meets_a_write(rules: Rules) {
     let rules = with_full_fences(rules, 2);
     let (_, _, mut writer, mut reader) = with_diligent_producer(rules, 2);
     let writer = thread::spawn(move || {
-        claim!(writer.write(&[1]) == Ok(1), "there is space");
+        claim!(writer.put(&[1]) == Ok(1), "there is space");
     });
     reader.sleep(1);
-    claim!(reader.read(&mut [0; 2]) == Ok(1), "woken for nothing");
+    claim!(reader.get(&mut [0; 2]) == Ok(1), "woken for nothing");
     writer.join().expect("the writer ends");
 }
 
@@ -51,15 +51,15 @@ fn writer_that_sees_the_announcement_meets_a_read(rules: Rules) {
     let rules = with_full_fences(rules, 2);
     let (producer, consumer) = Endpoint::one_way(rules, Kind::Stream, 2, START);
     let (mut writer, mut reader) = (producer.writer(), consumer.reader());
-    claim!(writer.write(&[1, 2]) == Ok(2), "there is space");
+    claim!(writer.put(&[1, 2]) == Ok(2), "there is space");
     pretend_to_wait(&producer, Role::Producer);
-    claim!(reader.read(&mut [0]) == Ok(1), "there is data");
-    claim!(writer.write(&[3]) == Ok(1), "there is space");
+    claim!(reader.get(&mut [0]) == Ok(1), "there is data");
+    claim!(writer.put(&[3]) == Ok(1), "there is space");
     let reader = thread::spawn(move || {
-        claim!(reader.read(&mut [0]) == Ok(1), "there is data");
+        claim!(reader.get(&mut [0]) == Ok(1), "there is data");
     });
     writer.sleep(1);
-    claim!(writer.write(&[4]) == Ok(1), "woken for nothing");
+    claim!(writer.put(&[4]) == Ok(1), "woken for nothing");
     reader.join().expect("the reader ends");
 }
 
@@ -68,11 +68,11 @@ fn reader_that_sees_the_announcement_meets_its_withdrawal(rules: Rules) {
     let rules = with_full_fences(rules, 1);
     let (_, _, mut writer, mut reader) = with_diligent_producer(rules, 4);
     let writer = thread::spawn(move || {
-        claim!(writer.write(&[1]) == Ok(1), "there is space");
-        claim!(writer.write(&[2]) == Ok(1), "there is space");
+        claim!(writer.put(&[1]) == Ok(1), "there is space");
+        claim!(writer.put(&[2]) == Ok(1), "there is space");
     });
     reader.sleep(2);
-    claim!(reader.read(&mut [0; 2]) == Ok(2), "woken too early");
+    claim!(reader.get(&mut [0; 2]) == Ok(2), "woken too early");
     writer.join().expect("the writer ends");
 }
 
@@ -83,13 +83,13 @@ fn reader_sees_with_the_announcement_what_was_published_before(rules: Rules) {
     let (producer, consumer) = Endpoint::one_way(rules, Kind::Stream, 2, START);
     let (mut writer, mut reader) = (producer.writer(), consumer.reader());
     let writer = thread::spawn(move || {
-        claim!(writer.write(&[1]) == Ok(1), "there is space");
+        claim!(writer.put(&[1]) == Ok(1), "there is space");
     });
     let now = Deadline::after(std::time::Duration::ZERO);
     // Whether it found the byte or gave up.
     let _ = reader.wait(1, &mut Spinner::disabled(), now);
     reader.sleep(1);
-    claim!(reader.read(&mut [0]) == Ok(1), "woken for nothing");
+    claim!(reader.get(&mut [0]) == Ok(1), "woken for nothing");
     writer.join().expect("the writer ends");
 }
 
@@ -100,7 +100,7 @@ fn reader_that_sees_the_announcement_meets_the_end(rules: Rules) {
     let other = thread::spawn(move || producer.disable(Role::Producer));
     reader.sleep(1);
     claim!(
-        reader.read(&mut [0]) == Err(zocket::Error::WriteDisabled),
+        reader.get(&mut [0]) == Err(zocket::Error::WriteDisabled),
         "woken for nothing"
     );
     other.join().expect("the other ends");
@@ -113,10 +113,10 @@ fn reader_that_sees_the_announcement_meets_a_new_owner(rules: Rules) {
     let mut writer = producer.writer();
     let writer = thread::spawn(move || {
         protocol::take_over(&*producer, &*Endpoint::one_way(rules, Kind::Stream, 2, 0).0);
-        claim!(writer.write(&[1]) == Ok(1), "there is space");
+        claim!(writer.put(&[1]) == Ok(1), "there is space");
     });
     reader.sleep(1);
-    claim!(reader.read(&mut [0]) == Ok(1), "woken for nothing");
+    claim!(reader.get(&mut [0]) == Ok(1), "woken for nothing");
     writer.join().expect("the writer ends");
     drop(consumer);
 }

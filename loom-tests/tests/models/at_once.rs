@@ -1,36 +1,22 @@
 //! The reads and writes that cost little, tried first as the socket layer does: what other themes
-//! show of the general ones. With full fences there are none, and the general ones are shown again.
+//! show of the general ones.
 
 use loom::thread;
-use zocket::protocol::{Reader, Role, Writer};
-use zocket::{Error, Kind, Result};
+use zocket::protocol::{Reader, Role};
+use zocket::{Error, Kind};
 use zocket_loom_tests::{Endpoint, Lane, ReaderExt, Rules, WriterExt, claim};
 
 const START: u64 = u64::MAX;
-
-fn write(writer: &mut Writer<Lane>, bytes: &[u8]) -> Result<usize> {
-    if writer.write_at_once(bytes) {
-        return Ok(bytes.len());
-    }
-    writer.write(bytes)
-}
-
-fn read(reader: &mut Reader<Lane>, buf: &mut [u8]) -> Result<usize> {
-    if let Some(len) = reader.read_at_once(buf) {
-        return Ok(len);
-    }
-    reader.read(buf)
-}
 
 fn sleeping_reader_meets_a_write_at_once(rules: Rules) {
     let (producer, consumer) = Endpoint::one_way(rules, Kind::Stream, 2, START);
     let (mut writer, mut reader) = (producer.writer(), consumer.reader());
     let writer = thread::spawn(move || {
-        claim!(write(&mut writer, &[1]) == Ok(1), "there is space");
+        claim!(writer.put(&[1]) == Ok(1), "there is space");
     });
     reader.sleep(1);
     let mut buf = [0];
-    claim!(read(&mut reader, &mut buf) == Ok(1), "woken for nothing");
+    claim!(reader.get(&mut buf) == Ok(1), "woken for nothing");
     claim!(buf == [1], "read {buf:?}");
     writer.join().expect("the writer ends");
 }
@@ -38,12 +24,12 @@ fn sleeping_reader_meets_a_write_at_once(rules: Rules) {
 fn sleeping_writer_meets_a_read_at_once(rules: Rules) {
     let (producer, consumer) = Endpoint::one_way(rules, Kind::Stream, 2, START);
     let (mut writer, mut reader) = (producer.writer(), consumer.reader());
-    claim!(write(&mut writer, &[1, 2]) == Ok(2), "there is space");
+    claim!(writer.put(&[1, 2]) == Ok(2), "there is space");
     let reader = thread::spawn(move || {
-        claim!(read(&mut reader, &mut [0]) == Ok(1), "there is data");
+        claim!(reader.get(&mut [0]) == Ok(1), "there is data");
     });
     writer.sleep(1);
-    claim!(write(&mut writer, &[3]) == Ok(1), "woken for nothing");
+    claim!(writer.put(&[3]) == Ok(1), "woken for nothing");
     reader.join().expect("the reader ends");
 }
 
@@ -53,7 +39,7 @@ fn read_at_once_meets_a_write_at_once(rules: Rules) {
     let (mut writer, mut reader) = (producer.writer(), consumer.reader());
     let writer = thread::spawn(move || {
         for byte in [1, 2, 3] {
-            if write(&mut writer, &[byte]) == Err(Error::WouldBlock) {
+            if writer.put(&[byte]) == Err(Error::WouldBlock) {
                 return byte - 1;
             }
         }
@@ -62,7 +48,7 @@ fn read_at_once_meets_a_write_at_once(rules: Rules) {
     let mut next = 1;
     let mut look = |reader: &mut Reader<Lane>| {
         let mut buf = [0];
-        if read(reader, &mut buf) == Ok(1) {
+        if reader.get(&mut buf) == Ok(1) {
             claim!(buf == [next], "read {buf:?} for {next}");
             next += 1;
         }
@@ -107,7 +93,7 @@ fn disable_meets_writes_at_once(rules: Rules) {
     let writer = thread::spawn(move || {
         let mut accepted = 0;
         for byte in [1, 2] {
-            match write(&mut writer, &[byte]) {
+            match writer.put(&[byte]) {
                 Ok(len) => accepted += len,
                 Err(error) => claim!(error == Error::WriteDisabled, "refused with {error}"),
             }
@@ -117,7 +103,7 @@ fn disable_meets_writes_at_once(rules: Rules) {
     consumer.disable(Role::Consumer);
     let (mut bytes, mut ended) = (0, false);
     let mut look = |reader: &mut Reader<Lane>| {
-        match read(reader, &mut [0; 2]) {
+        match reader.get(&mut [0; 2]) {
             Ok(len) => {
                 claim!(!ended, "a byte came after the end");
                 bytes += len;
