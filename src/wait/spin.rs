@@ -13,8 +13,11 @@
 //! than any budget that has shrunk. So every so often comes a *trial*: a few waits in a row look for
 //! as long as the last sleep lasted. If the peer is one that answers promptly once it
 //! is awake, the answers after the first come at once, and both are back in the first state. If
-//! not, the next trial comes after twice as many waits. Sleeps that last longer than any wake-up takes
-//! lead to no trial.
+//! not, the next trial comes after twice as many waits. A sleep that lasts longer than any wake-up takes
+//! leads to no trial.
+//!
+//! Waits that do not look read no clock either, but for the one before a trial is due: after a rest, when
+//! nothing is in the caches, that costs microseconds.
 
 use std::time::{Duration, Instant};
 
@@ -86,7 +89,8 @@ impl From<Duration> for Nanos {
 /// A wait for which looking has ended without success.
 #[derive(Debug)]
 pub(super) struct Failed {
-    start: Instant,
+    /// When it began, if its time matters.
+    start: Option<Instant>,
 }
 
 impl Spinner {
@@ -121,8 +125,12 @@ impl Spinner {
         deadline: Deadline,
     ) -> Result<Option<Failed>> {
         let limit = self.limit();
+        if limit.is_zero() {
+            let start = (self.until_trial <= 1).then(Instant::now);
+            return Ok(Some(Failed { start }));
+        }
         // The clock is read after the first looks: a prompt answer does not wait for that.
-        if !limit.is_zero() && look(condition)? {
+        if look(condition)? {
             self.answered_at_once();
             return Ok(None);
         }
@@ -136,7 +144,7 @@ impl Spinner {
                 return Ok(None);
             }
         }
-        Ok(Some(Failed { start }))
+        Ok(Some(Failed { start: Some(start) }))
     }
 
     /// Whether the next wait will look before it sleeps.
@@ -186,9 +194,18 @@ impl Spinner {
         self.budget = Duration::from(self.budget).max(due).into();
     }
 
-    /// A wait has ended after looking had: in a `sleep`, or just before.
+    /// A wait has ended after looking had: in a sleep, or just before.
     pub(super) fn learn(&mut self, failed: &Failed, slept: bool) {
-        let took = failed.start.elapsed();
+        match failed.start {
+            Some(start) => self.ended(start.elapsed(), slept),
+            None if slept => self.until_trial -= 1,
+            // Between arming and sleeping there is no time to speak of.
+            None => self.answered(Duration::ZERO),
+        }
+    }
+
+    /// The same, with the time that the wait took.
+    fn ended(&mut self, took: Duration, slept: bool) {
         if !slept && took <= PROMPT {
             return self.answered(took);
         }
@@ -197,12 +214,13 @@ impl Spinner {
         if Duration::from(self.budget) < Duration::from_micros(1) {
             self.budget = Nanos::ZERO;
         }
-        if took <= WORTH_A_TRIAL {
-            self.until_trial = self.until_trial.saturating_sub(1);
+        self.until_trial -= 1;
+        if self.until_trial > 0 {
+            return;
         }
-        if self.until_trial == 0 {
-            self.trial = (TRIAL, took.min(WORTH_A_TRIAL).into());
-            self.until_trial = self.gap;
+        self.until_trial = self.gap;
+        if took <= WORTH_A_TRIAL {
+            self.trial = (TRIAL, took.into());
             self.gap = (2 * self.gap).min(GAPS[1]);
         }
     }
@@ -218,4 +236,105 @@ fn look<C: Condition>(condition: &mut C) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAKE_UP: Duration = Duration::from_micros(100);
+    const REST: Duration = Duration::from_millis(10);
+
+    /// So many waits that end in a sleep; says before which of them looking was allowed.
+    fn sleep(spinner: &mut Spinner, times: usize, each: Duration) -> Vec<usize> {
+        let looked = |_: &usize| {
+            let looked = !spinner.limit().is_zero();
+            spinner.ended(each, true);
+            looked
+        };
+        (0..times).filter(looked).collect()
+    }
+
+    /// One whose budget is used up.
+    fn asleep() -> Spinner {
+        let mut spinner = Spinner::adaptive();
+        let looked = sleep(&mut spinner, 4, REST);
+        assert_eq!(
+            looked,
+            [0, 1, 2, 3],
+            "each sleep takes half of the first budget"
+        );
+        spinner.until_trial = GAPS[0];
+        spinner
+    }
+
+    #[test]
+    fn idle_waits_look_no_more() {
+        let mut spinner = asleep();
+        assert_eq!(
+            sleep(&mut spinner, 10_000, REST),
+            [],
+            "long sleeps lead to no trial"
+        );
+    }
+
+    #[test]
+    fn trials_become_rarer() {
+        let mut spinner = asleep();
+        let looked = sleep(&mut spinner, 5_000, WAKE_UP);
+        let gaps: Vec<usize> = looked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(looked[0], usize::from(GAPS[0]));
+        assert_eq!(gaps[..3], [8, 16, 32]);
+        assert_eq!(gaps.last(), Some(&usize::from(GAPS[1])));
+    }
+
+    #[test]
+    fn trial_looks_as_long_as_a_wake_up_takes_and_a_prompt_answer_ends_it_for_good() {
+        let mut spinner = asleep();
+        sleep(&mut spinner, GAPS[0].into(), WAKE_UP);
+        for _ in 0..TRIAL - 1 {
+            assert_eq!(spinner.limit(), WAKE_UP);
+            // The peer had to be woken.
+            spinner.answered(WAKE_UP / 2);
+        }
+        spinner.answered(PROMPT / 5);
+        assert_eq!(spinner.limit(), 2 * PROMPT / 5 + MARGIN);
+        assert_eq!(
+            spinner.limit(),
+            2 * PROMPT / 5 + MARGIN,
+            "and after the trial"
+        );
+        assert_eq!(spinner.gap, GAPS[0]);
+    }
+
+    #[test]
+    fn trial_of_late_answers_teaches_nothing() {
+        let mut spinner = asleep();
+        sleep(&mut spinner, GAPS[0].into(), WAKE_UP);
+        for _ in 0..TRIAL {
+            assert_eq!(spinner.limit(), WAKE_UP);
+            spinner.answered(WAKE_UP / 2);
+        }
+        assert_eq!(spinner.limit(), Duration::ZERO);
+    }
+
+    #[test]
+    fn budget_has_a_limit() {
+        let mut spinner = Spinner::adaptive();
+        spinner.answered(20 * MOST);
+        assert_eq!(spinner.limit(), MOST);
+    }
+
+    #[test]
+    fn wait_that_does_not_look_is_timed_only_before_a_trial() {
+        let mut spinner = asleep();
+        let never = Failed { start: None };
+        for left in (2..=GAPS[0]).rev() {
+            assert_eq!(spinner.until_trial, left);
+            spinner.learn(&never, true);
+        }
+        assert_eq!(spinner.until_trial, 1, "the next one is timed");
+        spinner.learn(&never, false);
+        assert_eq!(spinner.limit(), MARGIN, "it did not come to a sleep");
+    }
 }
