@@ -12,6 +12,7 @@ use super::half::{Half, Receiving, Sending, Want, end_is_zero};
 use super::link::Link;
 use super::wait::{self, AsLink};
 use super::{Builder, Info, ReadChunk, Readiness, Reservation, ReuniteError};
+use crate::endpoint::Reader;
 use crate::error::{Error, Result};
 use crate::mem::Role;
 use crate::observe::Subject;
@@ -282,10 +283,7 @@ fn recv_any(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> 
         None => Receiving::usual_deadline(link),
         deadline => deadline.into(),
     };
-    if let Some(len) = half.look_for_a_moment(|r| r.recv_at_once(buf)) {
-        return Ok(len);
-    }
-    end_is_zero(half.complete(deadline, Want::All(1), |r| r.recv(buf)))
+    end_is_zero(half.receive(buf, deadline, Reader::recv_at_once, Reader::recv))
 }
 
 fn next_len(half: &mut Receiving) -> Result<usize> {

@@ -338,6 +338,16 @@ impl<E: End> Half<E> {
         }
         // Only a call that has to wait looks at the clock.
         let deadline = deadline(self.link());
+        self.complete_later(deadline, want, call)
+    }
+
+    /// As [`complete`](Self::complete), where the call has just been seen to block.
+    fn complete_later<T>(
+        &mut self,
+        deadline: Deadline,
+        want: Want,
+        mut call: impl FnMut(&mut E) -> Result<T>,
+    ) -> Result<T> {
         loop {
             self.wait(want, deadline)?;
             match self.attempt(&mut call) {
@@ -407,20 +417,43 @@ impl Receiving {
         self.end.is_idle() && !self.has_learned_of_hang_up()
     }
 
-    /// Before a call that may wait, and whose first look found nothing: tries a few times what costs
-    /// little, if answers have come at once of late. On the way to a wait, and back, an answer that takes 100 ns would be late.
-    #[inline]
-    pub(super) fn look_for_a_moment<T>(
+    /// Receives into `buf`, for which `cheaply` has just failed: that way, or by `call`, which can
+    /// do and tells everything; until `deadline`. On a non-blocking endpoint, does not wait.
+    #[inline(always)]
+    pub(super) fn receive(
         &mut self,
-        mut attempt: impl FnMut(&mut Reader<Lane>) -> Option<T>,
+        buf: &mut [u8],
+        deadline: impl FnOnce(&Link) -> Deadline,
+        cheaply: impl Fn(&mut Reader<Lane>, &mut [u8]) -> Option<usize>,
+        call: impl Fn(&mut Reader<Lane>, &mut [u8]) -> Result<usize>,
+    ) -> Result<usize> {
+        let want = Want::All(1);
+        let is_known = self.is_unobserved() && !self.link().settings.nonblocking();
+        if !is_known || !self.found_nothing() {
+            return self.complete(deadline, want, |reader| call(reader, buf));
+        }
+        if let Some(len) = self.look_for_a_moment(|reader| cheaply(reader, buf)) {
+            return Ok(len);
+        }
+        // What is cheap has just been in use, and all the rest may be in no cache.
+        let deadline = deadline(self.link());
+        self.complete_later(deadline, want, |reader| match cheaply(reader, buf) {
+            Some(len) => Ok(len),
+            None => call(reader, buf),
+        })
+    }
+
+    /// Tries what costs little a few times, if answers have come at once of late. On the way to a wait,
+    /// and back, an answer that takes 100 ns would be late.
+    fn look_for_a_moment<T>(
+        &mut self,
+        mut cheaply: impl FnMut(&mut Reader<Lane>) -> Option<T>,
     ) -> Option<T> {
-        let settings = &self.link().settings;
-        let may_look = settings.busy_wait() && !settings.nonblocking() && self.is_unobserved();
-        if !may_look || !self.spinner.expects_an_answer() || !self.found_nothing() {
+        if !self.link().settings.busy_wait() || !self.spinner.expects_an_answer() {
             return None;
         }
         for _ in 0..LOOKS {
-            if let Some(value) = attempt(&mut self.end) {
+            if let Some(value) = cheaply(&mut self.end) {
                 self.spinner.answered_at_once();
                 return Some(value);
             }

@@ -13,6 +13,7 @@ use super::half::{Half, Receiving, Sending, Want, end_is_zero};
 use super::link::Link;
 use super::wait::{self, AsLink};
 use super::{Builder, Info, ReadChunk, Readiness, Reservation, ReuniteError};
+use crate::endpoint::Reader;
 use crate::error::{Error, Result};
 use crate::mem::Role;
 use crate::observe::Subject;
@@ -315,10 +316,7 @@ fn read_any(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> 
         None => Receiving::usual_deadline(link),
         deadline => deadline.into(),
     };
-    if let Some(len) = half.look_for_a_moment(|r| r.read_at_once(buf)) {
-        return Ok(len);
-    }
-    end_is_zero(half.complete(deadline, Want::All(1), |r| r.read(buf)))
+    end_is_zero(half.receive(buf, deadline, Reader::read_at_once, Reader::read))
 }
 
 /// As std does it, but that the usual case is compiled into the caller.
