@@ -35,6 +35,8 @@ pub(crate) struct Half<E: End> {
     misses: Misses,
     /// Bytes that the endpoint had written when it last took a stream for one.
     answers: u64,
+    /// Bytes that it had written, and wake-ups that it had made, when it last waited for an answer.
+    asked: (u64, u32),
 }
 
 /// How many bytes a call waits for, queued ones or free ones.
@@ -171,6 +173,7 @@ impl<E: End> Half<E> {
             spinner: Spinner::adaptive(),
             misses: Misses::default(),
             answers: 0,
+            asked: (0, 0),
         })
     }
 
@@ -369,6 +372,9 @@ impl<E: End> Half<E> {
     pub(super) fn wait(&mut self, want: Want, deadline: Deadline) -> Result<()> {
         self.link().check_owner()?;
         let result = if self.link().settings.busy_wait() {
+            if self.has_asked_one_awake() {
+                self.spinner.hope();
+            }
             self.end.wait(want, &mut self.spinner, deadline)
         } else {
             self.end.wait(want, &mut Spinner::disabled(), deadline)
@@ -378,6 +384,16 @@ impl<E: End> Half<E> {
             Err(Error::PeerClosed) => Ok(()),
             result => self.disconnect_if_broken(result),
         }
+    }
+
+    /// Whether the endpoint has written since it last waited to read, and the peer was awake.
+    fn has_asked_one_awake(&mut self) -> bool {
+        if E::ROLE == Role::Producer {
+            return false;
+        }
+        let (written, wake_ups) = (self.link().written(), self.link().wake_ups());
+        let before = std::mem::replace(&mut self.asked, (written, wake_ups));
+        written != before.0 && wake_ups == before.1
     }
 
     /// Arms the doorbell for `least` bytes; says whether it did, or they were there.

@@ -84,6 +84,10 @@ impl Notify for Lane {
     fn alert(&self, bits: u32) {
         self.link.alert(bits);
     }
+
+    fn note_wake_up(&self) {
+        self.link.note_wake_up();
+    }
 }
 
 impl Park for Lane {

@@ -51,6 +51,8 @@ pub(crate) struct Link {
     /// Present from the first wait that sleeps.
     watch: Mutex<Option<Watch>>,
     watched: AtomicBool,
+    /// How often this endpoint has woken the peer.
+    wake_ups: AtomicU32,
     pub(crate) settings: Settings,
 }
 
@@ -78,6 +80,7 @@ impl Link {
             halves: AtomicU32::new(0),
             watch: Mutex::new(None),
             watched: AtomicBool::new(false),
+            wake_ups: AtomicU32::new(0),
             settings: Settings::new(),
         })
     }
@@ -151,6 +154,17 @@ impl Link {
     pub(crate) fn written(&self) -> u64 {
         // ORDERING: none is needed of a word of our own; it is a hint.
         self.outgoing.load64(Word64::Tail, Site::ObserveTail)
+    }
+
+    /// This endpoint has woken the peer.
+    pub(super) fn note_wake_up(&self) {
+        // Relaxed: a hint, like all that it is compared with.
+        self.wake_ups.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often this endpoint has woken the peer.
+    pub(super) fn wake_ups(&self) -> u32 {
+        self.wake_ups.load(Ordering::Relaxed)
     }
 
     /// What is queued in the direction in which this endpoint has `role`.

@@ -59,6 +59,9 @@ pub trait Notify: Memory {
     /// [`waiter::EVENTS`] in `bits`: raises its [`Word32::Events`] and wakes that futex, makes
     /// its descriptor readable, or does what comes to the same.
     fn alert(&self, bits: u32);
+
+    /// The peer slept, and has been woken.
+    fn note_wake_up(&self) {}
 }
 
 /// Memory on which a thread can wait.
@@ -225,6 +228,7 @@ pub(crate) fn wake_peer<M: Notify>(mem: &M, role: Role, bits: u32) -> u32 {
     let bits = mem.clear32(role.waiter(), bits, Site::TakeWaiter) & bits;
     if bits & waiter::FUTEX != 0 {
         mem.wake_futex(role.waiter());
+        mem.note_wake_up();
     }
     if bits & waiter::DOORBELL != 0 {
         mem.ring();

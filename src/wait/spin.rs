@@ -16,6 +16,12 @@
 //! not, the next trial comes after twice as many waits. A sleep that lasts longer than any wake-up takes
 //! leads to no trial.
 //!
+//! A trial of one end succeeds if the other one looks a moment too, which its budget does not allow. But it
+//! can see that it was answered before it had to wake anybody, and that its own answer woke nobody. So an
+//! end whose peer was awake when asked *hopes*: it looks for as long as a prompt answer takes. Where both
+//! are on one CPU the peer was only kept from going to sleep, and the hope keeps it from answering; so after
+//! one that came to nothing the next comes after twice as many occasions.
+//!
 //! Waits that do not look read no clock either, but for the one before a trial is due: after a rest, when
 //! nothing is in the caches, that costs microseconds.
 
@@ -40,6 +46,8 @@ const WORTH_A_TRIAL: Duration = Duration::from_micros(250);
 const TRIAL: u16 = 4;
 /// Sleeps between two trials, at first and at most.
 const GAPS: [u16; 2] = [8, 1024];
+/// Most occasions between two hopes.
+const MOST_HOPELESS: u16 = 1024;
 /// Waits in a row that are answered at once before a thread offers its CPU to others. Two that keep
 /// each other from sleeping keep the CPUs too, for as long as the scheduler lets them; of 4
 /// pairs of threads on 2 CPUs the one that was served least made 0.1 % of what it should. Once in so many
@@ -58,12 +66,23 @@ pub struct Spinner {
     /// Sleeps until the next trial, and between it and the one after.
     until_trial: u16,
     gap: u16,
+    hope: Hope,
     /// Waits in a row that were answered at once.
     prompt: u16,
 }
 
+/// When to hope for an answer of a peer that is awake.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hope {
+    /// Whether the wait under way is a hope.
+    is_on: bool,
+    /// Occasions until the next one, and between it and the one after.
+    until: u16,
+    gap: u16,
+}
+
 /// A time of less than a second, kept small as every endpoint has some.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Nanos(u32);
 
 impl Nanos {
@@ -102,6 +121,7 @@ impl Spinner {
             trial: (0, Nanos::ZERO),
             until_trial: GAPS[0],
             gap: GAPS[0],
+            hope: Hope::default(),
             prompt: 0,
         }
     }
@@ -147,6 +167,19 @@ impl Spinner {
         Ok(Some(Failed { start: Some(start) }))
     }
 
+    /// The peer was awake when it was asked for what the next wait is for.
+    pub(crate) fn hope(&mut self) {
+        if self.expects_an_answer() {
+            return;
+        }
+        if self.hope.until > 0 {
+            self.hope.until -= 1;
+            return;
+        }
+        self.hope.is_on = true;
+        self.trial = (1, PROMPT.into());
+    }
+
     /// Whether the next wait will look before it sleeps.
     pub(crate) fn expects_an_answer(&self) -> bool {
         self.enabled && (self.trial.0 > 0 || !self.budget.is_zero())
@@ -185,6 +218,7 @@ impl Spinner {
     fn answered(&mut self, took: Duration) {
         if took <= PROMPT {
             self.gap = GAPS[0];
+            self.hope = Hope::default();
             self.trial.0 = 0;
         } else if self.budget.is_zero() {
             // In a trial: the peer had to be woken. The next answer shows what that was good for.
@@ -208,6 +242,14 @@ impl Spinner {
     fn ended(&mut self, took: Duration, slept: bool) {
         if !slept && took <= PROMPT {
             return self.answered(took);
+        }
+        if self.hope.is_on {
+            let gap = (2 * self.hope.gap + 1).min(MOST_HOPELESS);
+            self.hope = Hope {
+                is_on: false,
+                until: gap,
+                gap,
+            };
         }
         self.trial.0 = 0;
         self.budget.0 /= 2;
@@ -316,6 +358,35 @@ mod tests {
             spinner.answered(WAKE_UP / 2);
         }
         assert_eq!(spinner.limit(), Duration::ZERO);
+    }
+
+    #[test]
+    fn hope_looks_for_a_prompt_answer_and_becomes_rarer_if_there_is_none() {
+        let mut spinner = asleep();
+        let mut hoped = Vec::new();
+        for occasion in 0..5_000 {
+            spinner.hope();
+            if !spinner.limit().is_zero() {
+                assert_eq!(
+                    spinner.hope.is_on.then_some(spinner.trial),
+                    Some((0, PROMPT.into()))
+                );
+                hoped.push(occasion);
+            }
+            spinner.ended(REST, true);
+        }
+        let gaps: Vec<u16> = hoped.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(gaps[..3], [2, 4, 8]);
+        assert_eq!(gaps.last(), Some(&(MOST_HOPELESS + 1)));
+    }
+
+    #[test]
+    fn hope_that_comes_true_is_budget() {
+        let mut spinner = asleep();
+        spinner.hope();
+        assert_eq!(spinner.limit(), PROMPT);
+        spinner.answered(PROMPT / 5);
+        assert_eq!(spinner.limit(), 2 * PROMPT / 5 + MARGIN);
     }
 
     #[test]
