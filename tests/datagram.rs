@@ -820,3 +820,15 @@ fn datagrams_of_all_lengths_between_two_threads_arrive_whole_in_both_modes() {
         });
     }
 }
+
+#[test]
+fn single_receipts_without_a_pause_miss_nothing() {
+    let (mut a, mut b) = Datagram::pair().unwrap();
+    // Longer than any row of looks after which a receiver holds back.
+    for turn in 0..200_000_u32 {
+        assert_eq!(a.try_send(&turn.to_le_bytes()), Ok(4));
+        let mut buf = [0; 8];
+        assert_eq!(b.try_recv(&mut buf), Ok(4), "turn {turn}");
+        assert_eq!(buf[..4], turn.to_le_bytes());
+    }
+}

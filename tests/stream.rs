@@ -1400,3 +1400,38 @@ fn sleeping_half_is_woken_by_the_end_that_the_other_sets() {
     });
     assert_eq!(a.try_write(b"x"), Err(Error::WriteDisabled));
 }
+
+#[test]
+fn try_read_takes_what_is_there_whatever_the_buffer_holds() {
+    let (mut a, mut b) = Stream::pair().unwrap();
+    // Around what is read at once and what is published at once.
+    for held in [1, 8, 4096, 16 << 10, (16 << 10) + 1, 64 << 10] {
+        for sent in [1, 8, 16 << 10, (16 << 10) + 1] {
+            let mut buf = vec![0; held];
+            assert_eq!(b.try_read(&mut buf), Err(Error::WouldBlock));
+            assert_eq!(a.try_write(&vec![7; sent]), Ok(sent));
+            let mut left = sent;
+            while left > 0 {
+                let len = held.min(left);
+                assert_eq!(b.try_read(&mut buf), Ok(len), "{left} left for {held}");
+                assert!(buf[..len].iter().all(|&byte| byte == 7));
+                left -= len;
+            }
+        }
+    }
+}
+
+#[test]
+fn short_reads_without_a_pause_miss_nothing() {
+    let (mut a, mut b) = Stream::pair().unwrap();
+    // Longer than any row of looks after which a reader holds back.
+    for turn in 0..200_000_u32 {
+        assert_eq!(a.try_write(&turn.to_le_bytes()), Ok(4));
+        let mut buf = [0; 4];
+        assert_eq!(b.try_read(&mut buf), Ok(4), "turn {turn}");
+        assert_eq!(buf, turn.to_le_bytes());
+        if turn % 1_000 == 0 {
+            assert_eq!(b.try_read(&mut buf), Err(Error::WouldBlock));
+        }
+    }
+}

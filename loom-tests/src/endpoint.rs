@@ -288,7 +288,7 @@ impl<M: Park> ReaderExt for Reader<M> {
     }
 
     fn get(&mut self, buf: &mut [u8]) -> Result<usize> {
-        match self.read_at_once(buf) {
+        match self.read_cheaply(buf) {
             Some(len) => Ok(len),
             None => self.read(buf),
         }

@@ -126,9 +126,6 @@ impl<M: Park> Reader<M> {
     /// tells why not.
     #[inline(always)]
     pub fn recv_at_once(&mut self, buf: &mut [u8]) -> Option<usize> {
-        if !self.has(1) {
-            return None;
-        }
         self.take(Kind::Datagram, buf)
     }
 

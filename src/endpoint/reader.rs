@@ -86,16 +86,30 @@ impl<M: Park> Reader<M> {
         self.look_for_data()
     }
 
-    /// Whether `most` payload bytes are queued, as far as that is seen at once. If not,
-    /// [`available`](Self::available) tells what there is, and what is wrong.
+    /// Queued payload bytes, `most` at most, as far as that is seen at once; if there are none,
+    /// [`available`](Self::available) tells why.
     #[inline(always)]
-    pub fn has(&mut self, most: u64) -> bool {
+    pub fn at_once(&mut self, most: u64) -> u64 {
         let (mem, place) = self.ring.parts();
-        place.has(&mem, most)
+        match place.look(&mem, most) {
+            Some(_) => most,
+            None => self.ring.seen_short().min(most),
+        }
     }
 
-    /// Having found nothing queued in a call that costs little: whether that is all there is to say, as
-    /// nothing has ended or gone wrong.
+    /// As [`Consumer::seen_short`].
+    #[inline(always)]
+    pub(crate) fn seen_short(&mut self) -> u64 {
+        self.ring.seen_short()
+    }
+
+    /// Being on the heels of the producer: whether it is writing, see [`Consumer::producer_is_writing`].
+    pub(crate) fn producer_is_writing(&mut self) -> bool {
+        self.ring.producer_is_writing(std::hint::spin_loop)
+    }
+
+    /// Having seen that nothing is queued: whether that is all there is to say, as nothing has
+    /// ended or gone wrong.
     #[inline(always)]
     pub fn is_idle(&self) -> bool {
         let mem = self.ring.mem();
@@ -221,8 +235,14 @@ impl<M: Park> Reader<M> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn freed_fully(&mut self) {
+        self.freed();
+    }
+
     /// Takes all of `buf` out of a stream, or the first datagram if it fits there, from one place.
-    /// The caller has seen that it is queued. `None`, and nothing was taken, if it is not so.
+    /// `None`, and nothing was taken, if that cannot be.
     ///
     /// What [`freed`](Self::freed) and others do, with everything that it needs in registers. (With a
     /// closure for what depends on the kind, the compiler left that out of line, where it did not know the
@@ -230,10 +250,14 @@ impl<M: Park> Reader<M> {
     #[inline(always)]
     pub(super) fn take(&mut self, kind: Kind, buf: &mut [u8]) -> Option<usize> {
         let (mem, place) = self.ring.parts();
-        place.prefetch(&mem);
+        let least = match kind {
+            Kind::Stream => buf.len() as u64,
+            Kind::Datagram => 1,
+        };
+        let queued = place.look(&mem, least)?;
         let (record, piece) = match kind {
             Kind::Stream => place.bytes_in_one_piece(&mem, buf.len())?,
-            Kind::Datagram => place.record_in_one_piece(&mem, buf.len())?,
+            Kind::Datagram => place.record_in_one_piece(&mem, queued, buf.len())?,
         };
         let (at, len) = (piece.at + record.prefix, record.payload);
         // By itself, as a buffer's length is often a constant, and its copy then one of registers.
@@ -246,9 +270,11 @@ impl<M: Park> Reader<M> {
             Kind::Stream => place.publish(&mem, piece, len),
             Kind::Datagram => place.publish_record(&mem, piece, record),
         }
-        self.fencing.published(&mem, Role::Consumer);
-        if wait::shows_waiter(&mem, Role::Producer) {
-            self.wake_producer();
+        // As in `freed`, which is left to the case that there is more to do: one call at the end.
+        // ORDERING(arm-then-check): light; as in `Fencing::published`.
+        mem.light_fence(Fence::PublishThenLook);
+        if self.fencing.is_full() || wait::shows_waiter(&mem, Role::Producer) {
+            self.freed_fully();
         }
         Some(len)
     }

@@ -84,25 +84,44 @@ impl<M: Park> Reader<M> {
         Ok(len)
     }
 
-    /// The read that costs little: all of `buf`, or else what is there, from one place. `None`, and
-    /// nothing was consumed, if it is another one; [`read`](Self::read) does it then, or tells
+    /// The read that costs little: all of `buf`, from one place. `None`, and nothing was consumed, if it is
+    /// another one; [`read_queued`](Self::read_queued) and [`read`](Self::read) do it then, or tell
     /// why not.
     #[inline(always)]
     pub fn read_at_once(&mut self, buf: &mut [u8]) -> Option<usize> {
-        if buf.len() <= PIECE && self.has(buf.len() as u64) {
-            return self.take(Kind::Stream, buf);
+        match buf.len() <= PIECE {
+            true => self.take(Kind::Stream, buf),
+            false => None,
         }
-        self.read_queued(buf)
     }
 
-    /// As [`read_at_once`](Self::read_at_once), of what is known to be queued. Out of line, so that
-    /// the compiler does not make one of this and the usual way.
-    #[inline(never)]
-    fn read_queued(&mut self, buf: &mut [u8]) -> Option<usize> {
-        match (buf.len() as u64).min(self.ring.queued()) {
-            len @ 1..=MOST_AT_ONCE => self.take(Kind::Stream, &mut buf[..len as usize]),
+    /// After a [`read_at_once`](Self::read_at_once) that failed: looks, if that did not.
+    #[inline(always)]
+    pub(crate) fn look_for(&mut self, buf: &[u8]) {
+        if buf.len() > PIECE {
+            self.at_once(MOST_AT_ONCE + 1);
+        }
+    }
+
+    /// The read that costs a little more: what was [looked for](Self::look_for), from one place, with
+    /// less queued than `buf` may take. `None`, and nothing was consumed, if it is another one;
+    /// [`read`](Self::read) does it then, or tells why not.
+    pub(crate) fn read_queued(&mut self, buf: &mut [u8]) -> Option<usize> {
+        match self.ring.seen_short() {
+            queued @ 1..=MOST_AT_ONCE => {
+                let len = buf.len().min(queued as usize);
+                self.take(Kind::Stream, &mut buf[..len])
+            }
             _ => None,
         }
+    }
+
+    /// The one, or else the other.
+    pub fn read_cheaply(&mut self, buf: &mut [u8]) -> Option<usize> {
+        self.read_at_once(buf).or_else(|| {
+            self.look_for(buf);
+            self.read_queued(buf)
+        })
     }
 
     /// Reads like [`read`](Self::read), but leaves the bytes queued.

@@ -3,7 +3,7 @@
 use super::check_fits;
 use crate::error::{Error, Result};
 use crate::layout::Kind;
-use crate::mem::{Memory, Role, Site, Step, Word32, Word64, flags, waiter};
+use crate::mem::{Fence, Memory, Role, Site, Step, Word32, Word64, flags, waiter};
 use crate::ring::{Producer, Record};
 use crate::wait::{self, Arming, Condition, Deadline, Fencing, Park, Spinner};
 
@@ -118,11 +118,19 @@ impl<M: Park> Writer<M> {
         }
         // ORDERING(write-in-progress): Release; as in `end`.
         mem.store32(Word32::Writing, 0, Site::EndWrite);
-        self.fencing.published(&mem, Role::Producer);
-        if wait::shows_waiter(&mem, Role::Consumer) {
-            self.wake_consumer();
+        // As in `published`, which is left to the case that there is more to do: one call at the end.
+        // ORDERING(arm-then-check): light; as in `Fencing::published`.
+        mem.light_fence(Fence::PublishThenLook);
+        if self.fencing.is_full() || wait::shows_waiter(&mem, Role::Consumer) {
+            self.published_fully();
         }
         true
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn published_fully(&mut self) {
+        self.published();
     }
 
     /// Ends a write that must not be.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 
 use super::{Fence, Memory, Site, Step, Word32, Word64, forward_memory};
-use super::{SharedSlice, SharedSliceMut};
+use super::{SharedSlice, SharedSliceMut, is_inside};
 use crate::error::Result;
 use crate::layout::{FenceMode, Header, Side};
 use crate::sys::futex;
@@ -53,7 +53,8 @@ pub(crate) struct View<'a> {
     words: NonNull<u8>,
     data: NonNull<u8>,
     area: usize,
-    region: &'a Region,
+    /// What is seldom looked at: behind a reference that nothing has to be loaded for.
+    whole: &'a Mapped,
 }
 
 impl Mapped {
@@ -81,7 +82,7 @@ impl Mapped {
             words: self.words,
             data: self.data,
             area: self.area,
-            region: &self.region,
+            whole: self,
         }
     }
 
@@ -130,7 +131,7 @@ impl<'a> View<'a> {
     /// The address of `offset`, if `len` bytes from there are in the data area.
     #[inline(always)]
     fn data_at(self, offset: usize, len: usize) -> NonNull<u8> {
-        assert!(offset <= self.area && len <= self.area - offset);
+        assert!(is_inside(self.area, offset, len));
         // SAFETY: the offset lies within the data area, by the assertion, and the
         // data area within the mapping, by `Region::at` in `Mapped::new`.
         unsafe { self.data.add(offset) }
@@ -138,7 +139,7 @@ impl<'a> View<'a> {
 
     /// Where the data area begins in the region.
     fn start(self) -> usize {
-        self.region.offset_of(self.data)
+        self.whole.region.offset_of(self.data)
     }
 }
 
@@ -216,13 +217,13 @@ impl Memory for View<'_> {
     }
 
     fn reserved(&self) -> usize {
-        let reserved = self.region.reserved();
+        let reserved = self.whole.region.reserved();
         reserved.saturating_sub(self.start()).min(self.area)
     }
 
     fn reserve(&self, from: usize, to: usize) -> Result<usize> {
         let start = self.start();
-        let reserved = self.region.reserve(start + from..start + to)?;
+        let reserved = self.whole.region.reserve(start + from..start + to)?;
         Ok((reserved - start).min(self.area))
     }
 
@@ -275,7 +276,7 @@ impl Memory for View<'_> {
     }
 
     fn is_symmetric(&self) -> bool {
-        self.region.header().fence_mode == FenceMode::Symmetric
+        self.whole.region.header().fence_mode == FenceMode::Symmetric
     }
 
     fn wake_futex(&self, word: Word32) {

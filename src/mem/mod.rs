@@ -29,6 +29,13 @@ pub use word::{Role, Word32, Word64, flags, stored, waiter};
 
 use crate::error::Result;
 
+/// Whether `len` bytes from `offset` on are inside an area. In this form as whoever goes on behind
+/// them has computed the sum already, and as one check where it is made twice.
+#[inline(always)]
+pub(crate) fn is_inside(area: usize, offset: usize, len: usize) -> bool {
+    offset.checked_add(len).is_some_and(|end| end <= area)
+}
+
 /// One direction's words and bytes, and the fences and the futex that go with them.
 ///
 /// Implementations must not trust their callers with bounds beyond

@@ -9,7 +9,8 @@ use crate::error::{Result, Violation};
 use crate::layout::Kind;
 use crate::mem::{Memory, Role, Site, Word64};
 
-/// How many ring bytes ahead of a read the cache line is fetched that a later one needs: what is
+/// How many ring bytes ahead of a read the cache line is fetched that a later one needs, if it was published
+/// (earlier it would be taken away from the producer): what is
 /// between two misses of the cache is otherwise so much that they come one after the other. Measured
 /// with messages of 8 and of 64 bytes: 80 and 75 million a second without, 112 and 133 with 128 bytes, 118
 /// and 120 with 256, 105 and 110 with 512.
@@ -17,14 +18,17 @@ const AHEAD: usize = 128;
 
 /// Payload bytes that are few to have come since the last look.
 const FEW: u64 = 4 << 10;
-/// Looks in a row that show few more bytes before the consumer is on the heels of the producer.
-const HEELS: u32 = 8;
+/// Looks in a row, each of which shows a few more bytes, before the consumer may be on the heels of the
+/// producer; at first and at most.
+const HEELS: [u32; 2] = [8, 1 << 16];
 
 /// The reading side of a ring: data, bytes, release.
 #[derive(Debug)]
 pub struct Consumer<M> {
     mem: M,
     place: Place,
+    /// Whether there is more to be looked at than the tail.
+    is_careful: bool,
 }
 
 /// Where a consumer stands. Apart from the memory, for calls that hold both at once.
@@ -37,8 +41,10 @@ pub(crate) struct Place {
     /// Payload bytes that may be queued for a tail to be taken as it is: the capacity, or none
     /// where there is more to be looked at.
     plausible: u64,
-    /// Looks in a row that have shown few more bytes, and some.
-    short_looks: u32,
+    /// Looks that are left until those in a row, `looks`, are counted; and the head when they last were.
+    looks_left: u32,
+    looks: u32,
+    counted_from: u64,
     capacity: u64,
     broken: Option<Violation>,
 }
@@ -56,18 +62,24 @@ impl Place {
         self.tail.wrapping_sub(self.head())
     }
 
-    /// Whether `most` payload bytes are queued. If not, [`queued`](Self::queued) shows how many are. Of an
-    /// impossible tail, and where there is more to be looked at than the tail, or it should be looked at
-    /// [later](Consumer::is_on_heels), [`refresh`](Consumer::refresh) tells.
+    /// Queued payload bytes, if there are `least` or more. If not, [`seen_short`](Consumer::seen_short) shows
+    /// how many there are. Of an impossible tail, and where there is more to be looked at than the tail, or it
+    /// should be looked at [later](Consumer::is_on_heels), [`refresh`](Consumer::refresh) tells.
+    ///
+    /// In here nothing is called, so that a caller needs to save no registers.
     #[inline(always)]
-    pub(crate) fn has<M: Memory>(&mut self, mem: &M, most: u64) -> bool {
-        let known = self.queued();
-        if known >= most {
-            return true;
+    pub(crate) fn look<M: Memory>(&mut self, mem: &M, least: u64) -> Option<u64> {
+        // As values, which a load that acquires does not have loaded again.
+        let (head, known) = (self.head(), self.queued());
+        if known >= least {
+            if known >= 2 * AHEAD as u64 {
+                mem.prefetch_to_read(self.position.offset() + AHEAD);
+            }
+            return Some(known);
         }
-        if self.plausible == 0 || self.short_looks == HEELS {
+        if self.plausible == 0 {
             cold_path();
-            return false;
+            return None;
         }
         // The bytes come with the tail, not after it: a round trip of 64 bytes takes 170 ns instead of 210,
         // and one cache line back and forth 140. It takes a line away from a producer that is about to
@@ -75,29 +87,35 @@ impl Place {
         mem.prefetch_to_read(self.position.offset());
         // ORDERING(data-published): Acquire; as in `Consumer::refresh`.
         let tail = mem.load64(Word64::Tail, Site::ObserveTail);
-        let queued = tail.wrapping_sub(self.head());
+        let queued = tail.wrapping_sub(head);
+        // Too little or too much, of which a note is taken; a violation is remembered. Two branches: the
+        // compiler makes one of the two conditions that takes longer.
+        if queued < least {
+            cold_path();
+            let _ = self.take(tail);
+            return None;
+        }
         // With more than was known the tail has not gone back.
-        if queued >= most && queued <= self.plausible {
-            self.tail = tail;
-            self.short_looks = if queued < FEW {
-                self.short_looks + 1
-            } else {
-                0
-            };
-            return true;
+        if queued > self.plausible {
+            cold_path();
+            let _ = self.take(tail);
+            return None;
         }
-        self.short_looks = 0;
-        if queued != known {
-            self.look_closer(tail);
+        self.tail = tail;
+        self.looks_left -= 1;
+        if self.looks_left == 0 {
+            cold_path();
+            self.plausible = 0;
         }
-        false
+        Some(queued)
     }
 
-    /// With a tail that shows less than was looked for.
-    #[inline(never)]
-    fn look_closer(&mut self, tail: u64) {
-        // A violation is remembered.
-        let _ = self.take(tail);
+    /// After some looks in a row that have shown more bytes: whether those were few.
+    #[cold]
+    fn looks_were_short(&mut self) -> bool {
+        let bytes = self.head().wrapping_sub(self.counted_from);
+        self.counted_from = self.head();
+        bytes < FEW * u64::from(self.looks)
     }
 
     /// Takes note of a tail.
@@ -115,21 +133,12 @@ impl Place {
     }
 
     /// Makes this side useless: no data, and `refresh` reports why.
-    #[cold]
+    #[inline(always)]
     fn break_off(&mut self, violation: Violation) -> Violation {
         self.broken = Some(violation);
         self.plausible = 0;
         self.tail = self.head();
         violation
-    }
-
-    /// Fetches the cache line that a later read needs, if it was published. An earlier look at one
-    /// that is still being written would take it away from the producer.
-    #[inline(always)]
-    pub(crate) fn prefetch<M: Memory>(&self, mem: &M) {
-        if self.queued() >= 2 * AHEAD as u64 {
-            mem.prefetch_to_read(self.position.offset() + AHEAD);
-        }
     }
 
     /// The next `len` bytes of a stream as a record without a prefix, and where they are, if they are
@@ -145,7 +154,8 @@ impl Place {
         Some((Record { prefix, payload }, piece))
     }
 
-    /// The first record, of which something is queued, and where it is, if it is in one piece.
+    /// The first of the records that so many payload bytes are queued of, and where it is, if it is in one
+    /// piece.
     /// [`record`](Consumer::record) reads any other, and tells what is wrong.
     ///
     /// Most have the length of the buffer that they are read to, `usual`.
@@ -153,11 +163,12 @@ impl Place {
     pub(crate) fn record_in_one_piece<M: Memory>(
         &self,
         mem: &M,
+        queued: u64,
         usual: usize,
     ) -> Option<(Record, Piece)> {
         if let Some(prefix) = Prefix::short(usual)
             && let Some(piece) = self.position.piece(mem.area(), prefix.len() + usual)
-            && usual as u64 <= self.queued()
+            && usual as u64 <= queued
         {
             let mut first = [0];
             mem.copy_out(piece.at, &mut first);
@@ -180,8 +191,8 @@ impl Place {
             First::Short(payload) => Record { prefix: 1, payload },
             First::Long => {
                 let mut rest = [0; MAX_PREFIX - 1];
-                let at = super::piece(area, piece.at + 1, rest.len())?;
-                mem.copy_out(at, &mut rest);
+                self.position.piece(area, MAX_PREFIX)?;
+                mem.copy_out(piece.at + 1, &mut rest);
                 let payload = record::parse_long(rest, self.queued()).ok()?;
                 let prefix = MAX_PREFIX;
                 Record { prefix, payload }
@@ -215,11 +226,17 @@ impl<M: Memory> Consumer<M> {
             position: Position::attach(&mem, Role::Consumer, kind, head),
             tail,
             plausible: capacity as u64,
-            short_looks: 0,
+            looks_left: HEELS[0],
+            looks: HEELS[0],
+            counted_from: head,
             capacity: capacity as u64,
             broken: None,
         };
-        Ok(Self { mem, place })
+        Ok(Self {
+            mem,
+            place,
+            is_careful: false,
+        })
     }
 
     /// The memory, as a value, and where the consumer stands.
@@ -230,11 +247,14 @@ impl<M: Memory> Consumer<M> {
 
     /// Has no tail taken as it is from here on, or any again.
     pub(crate) fn set_careful(&mut self, careful: bool) {
-        let broken = self.place.broken.is_some();
-        self.place.plausible = if careful || broken {
-            0
-        } else {
-            self.place.capacity
+        self.is_careful = careful;
+        self.set_plausible();
+    }
+
+    fn set_plausible(&mut self) {
+        self.place.plausible = match self.is_careful || self.place.broken.is_some() {
+            true => 0,
+            false => self.place.capacity,
         };
     }
 
@@ -261,18 +281,64 @@ impl<M: Memory> Consumer<M> {
         self.place.queued()
     }
 
+    /// After a look that showed less than was looked for: queued payload bytes.
+    #[inline(always)]
+    pub fn seen_short(&mut self) -> u64 {
+        if self.place.looks_left == 0 {
+            self.seen_short_after_many();
+        } else {
+            self.place.looks_left = self.place.looks;
+        }
+        self.queued()
+    }
+
+    /// After so many looks in a row that there was no other: if they were not short, there is one now.
+    #[cold]
+    fn seen_short_after_many(&mut self) {
+        if self.place.looks_were_short() {
+            return;
+        }
+        self.place.looks_left = self.place.looks;
+        self.set_plausible();
+        // Nothing has as many; a violation is remembered.
+        let _ = self.place.look(&self.mem, u64::MAX);
+    }
+
     /// Whether the last look found nothing queued, and there is no more to be looked at.
     #[inline(always)]
     pub fn is_known_empty(&self) -> bool {
-        self.place.queued() == 0 && self.place.plausible != 0 && self.place.short_looks == 0
+        self.place.queued() == 0 && self.place.plausible != 0
     }
 
-    /// Whether this end reads a few bytes each time as soon as they come, and they come all the time. Each
-    /// look takes the tail, and a line of bytes, away from the producer. After a while a look would show
-    /// more: the next one is a [`refresh`](Self::refresh), whenever it comes.
+    /// Whether this end may be on the heels of the producer: it has read a few bytes each time, and whenever
+    /// it looked again there were a few more. Each look takes the tail, and a line of bytes, away from the
+    /// producer. After a while a look would show more. Until it is [asked](Self::producer_is_writing) every
+    /// look is a [`refresh`](Self::refresh).
     #[inline(always)]
     pub fn is_on_heels(&self) -> bool {
-        self.place.short_looks == HEELS
+        self.place.looks_left == 0
+    }
+
+    /// Being on the heels of the producer, if it is writing at this moment: as seen by two looks with a
+    /// pause between them. If it is not, this end reads what somebody gives it from time to time,
+    /// perhaps the same thread, and is to ask again after twice as many short looks.
+    #[cold]
+    pub fn producer_is_writing(&mut self, pause: impl FnOnce()) -> bool {
+        let look = || self.mem.load64(Word64::Tail, Site::ObserveTail);
+        let before = look();
+        pause();
+        let is_writing = look() != before;
+        let place = &mut self.place;
+        (place.looks, place.looks_left) = match is_writing {
+            // The next short look is the last one again.
+            true => (HEELS[0], 1),
+            false => {
+                let most = (2 * place.looks).min(HEELS[1]);
+                (most, most)
+            }
+        };
+        self.set_plausible();
+        is_writing
     }
 
     /// Looks at the tail again and returns the queued payload bytes.
@@ -289,8 +355,6 @@ impl<M: Memory> Consumer<M> {
         // `Producer::publish`: the bytes before this tail are visible.
         let tail = self.mem.load64(Word64::Tail, Site::ObserveTail);
         self.place.take(tail)?;
-        // This was the look that came later; if the next one is short again, so will be the one after.
-        self.place.short_looks = self.place.short_looks.min(HEELS - 1);
         Ok(self.queued())
     }
 

@@ -26,8 +26,6 @@ pub use consumer::Consumer;
 pub use producer::Producer;
 pub use record::Record;
 
-use std::hint::cold_path;
-
 use crate::error::{Error, Result, Violation};
 use crate::mem::{Memory, Site, Word64};
 
@@ -43,22 +41,6 @@ fn split(area: usize, offset: usize, len: usize) -> (usize, usize) {
         offset
     };
     (start, len.min(area - start))
-}
-
-/// `offset`, if `len` bytes from there are in the area.
-///
-/// The two conditions are branches, as the compiler makes one of them that takes longer.
-#[inline(always)]
-fn piece(area: usize, offset: usize, len: usize) -> Option<usize> {
-    let Some(rest) = area.checked_sub(offset) else {
-        cold_path();
-        return None;
-    };
-    if len > rest {
-        cold_path();
-        return None;
-    }
-    Some(offset)
 }
 
 /// What a side finds when it attaches: tail and head, checked against each other.

@@ -1,8 +1,10 @@
 //! Where an end of a ring stands.
 
-use super::{Record, piece};
+use std::hint::cold_path;
+
+use super::Record;
 use crate::layout::Kind;
-use crate::mem::{Memory, Role, Site};
+use crate::mem::{Memory, Role, Site, is_inside};
 
 /// What an end has published, and where in the area it goes on.
 #[derive(Debug)]
@@ -51,8 +53,12 @@ impl Position {
     /// The next `ring` bytes, if they are in one piece in an area of this size.
     #[inline(always)]
     pub(super) fn piece(&self, area: usize, ring: usize) -> Option<Piece> {
+        if !is_inside(area, self.offset, ring) {
+            cold_path();
+            return None;
+        }
         Some(Piece {
-            at: piece(area, self.offset, ring)?,
+            at: self.offset,
             payload: self.payload,
         })
     }

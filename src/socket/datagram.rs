@@ -233,13 +233,20 @@ fn try_send_any(half: &mut Sending, buf: &[u8]) -> Result<usize> {
 
 #[inline(always)]
 fn try_recv(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
-    if half.is_unobserved() {
-        if let Some(len) = half.end().recv_at_once(buf) {
-            return Ok(len);
-        }
-        if half.found_nothing() {
-            return Err(Error::WouldBlock);
-        }
+    if !half.is_unobserved() {
+        return try_recv_any(half, buf);
+    }
+    match half.end().recv_at_once(buf) {
+        Some(len) => Ok(len),
+        None => try_recv_after_a_look(half, buf),
+    }
+}
+
+/// Out of line, so that the usual case needs few registers.
+#[inline(never)]
+fn try_recv_after_a_look(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
+    if half.finds_nothing() {
+        return Err(Error::WouldBlock);
     }
     try_recv_any(half, buf)
 }

@@ -60,8 +60,10 @@ pub(crate) trait End: Sized {
     fn amount(state: &State) -> u64;
     /// The state of the endpoint with as many bytes queued or free.
     fn with_amount(state: State, bytes: u64) -> State;
-    /// Whether the next look at the peer's position should come after a while.
+    /// Whether this end may be on the heels of the peer, which does better with some space between them.
     fn is_on_heels(&self) -> bool;
+    /// Whether it is: then the peer works at this moment.
+    fn peer_is_working(&mut self) -> bool;
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()>;
     fn arm(&mut self, least: usize) -> Result<bool>;
 }
@@ -98,6 +100,10 @@ impl End for Reader<Lane> {
     #[inline(always)]
     fn is_on_heels(&self) -> bool {
         self.ring().is_on_heels()
+    }
+
+    fn peer_is_working(&mut self) -> bool {
+        self.producer_is_writing()
     }
 
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
@@ -144,6 +150,10 @@ impl End for Writer<Lane> {
 
     #[inline(always)]
     fn is_on_heels(&self) -> bool {
+        false
+    }
+
+    fn peer_is_working(&mut self) -> bool {
         false
     }
 
@@ -288,7 +298,7 @@ impl<E: End> Half<E> {
     /// On the heels of the peer, lets it get ahead.
     #[inline(always)]
     fn fall_back(&mut self) {
-        if self.end.is_on_heels() {
+        if self.end.is_on_heels() && self.end.peer_is_working() {
             self.let_peer_get_ahead();
         }
     }
@@ -426,15 +436,16 @@ impl<E: End> Half<E> {
 }
 
 impl Receiving {
-    /// Whether a look that found nothing has found out all there is to say: then the call would
-    /// block, and that is counted. If not, an [`attempt`](Self::attempt) tells.
+    /// After a quick look at data that found less than it wanted: whether nothing is there and that is
+    /// all there is to say. Then the call would block, and that is counted. If not, an
+    /// [`attempt`](Self::attempt) tells.
     #[inline(always)]
-    pub(super) fn found_nothing(&mut self) -> bool {
-        self.end.is_idle() && !self.has_learned_of_hang_up()
+    pub(super) fn finds_nothing(&mut self) -> bool {
+        self.end.seen_short() == 0 && self.end.is_idle() && !self.has_learned_of_hang_up()
     }
 
-    /// Receives into `buf`, for which `cheaply` has just failed: that way, or by `call`, which can
-    /// do and tells everything; until `deadline`. On a non-blocking endpoint, does not wait.
+    /// Receives into `buf`: `cheaply`, or by `call`, which can do and tells everything; until `deadline`. On
+    /// a non-blocking endpoint, does not wait.
     #[inline(always)]
     pub(super) fn receive(
         &mut self,
@@ -444,8 +455,13 @@ impl Receiving {
         call: impl Fn(&mut Reader<Lane>, &mut [u8]) -> Result<usize>,
     ) -> Result<usize> {
         let want = Want::All(1);
-        let is_known = self.is_unobserved() && !self.link().settings.nonblocking();
-        if !is_known || !self.found_nothing() {
+        if !self.is_unobserved() || self.link().settings.nonblocking() {
+            return self.complete(deadline, want, |reader| call(reader, buf));
+        }
+        if let Some(len) = cheaply(&mut self.end, buf) {
+            return Ok(len);
+        }
+        if !self.finds_nothing() {
             return self.complete(deadline, want, |reader| call(reader, buf));
         }
         if let Some(len) = self.look_for_a_moment(|reader| cheaply(reader, buf)) {

@@ -266,14 +266,25 @@ impl Stream {
 
 #[inline(always)]
 fn try_read(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
-    // Who wants nothing need not look, and has found nothing out.
-    if !buf.is_empty() && half.is_unobserved() {
-        if let Some(len) = half.end().read_at_once(buf) {
-            return Ok(len);
-        }
-        if half.found_nothing() {
-            return Err(Error::WouldBlock);
-        }
+    // Who wants nothing need not look.
+    if buf.is_empty() || !half.is_unobserved() {
+        return try_read_any(half, buf);
+    }
+    match half.end().read_at_once(buf) {
+        Some(len) => Ok(len),
+        None => try_read_after_a_look(half, buf),
+    }
+}
+
+/// Out of line, so that the usual case needs few registers.
+#[inline(never)]
+fn try_read_after_a_look(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
+    half.end().look_for(buf);
+    if half.finds_nothing() {
+        return Err(Error::WouldBlock);
+    }
+    if let Some(len) = half.end().read_queued(buf) {
+        return Ok(len);
     }
     try_read_any(half, buf)
 }
@@ -316,7 +327,7 @@ fn read_any(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> 
         None => Receiving::usual_deadline(link),
         deadline => deadline.into(),
     };
-    end_is_zero(half.receive(buf, deadline, Reader::read_at_once, Reader::read))
+    end_is_zero(half.receive(buf, deadline, Reader::read_cheaply, Reader::read))
 }
 
 /// As std does it, but that the usual case is compiled into the caller.

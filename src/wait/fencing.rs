@@ -45,6 +45,12 @@ impl Fencing {
         Self { left }
     }
 
+    /// Whether the next fence is a full one.
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.left > 0
+    }
+
     /// The fence between the mark of a write and the check of the flags: it pairs with none that is
     /// less than heavy.
     #[inline(always)]
@@ -66,15 +72,13 @@ impl Fencing {
             // ORDERING(arm-then-check): light; pairs with the heavy fence in `arm`.
             mem.light_fence(Fence::PublishThenLook);
         } else {
-            // As a value: what is in registers would have to be put in memory, before it is known
-            // that this happens, for a reference.
-            self.published_fully(mem.local(), own);
+            self.published_fully(mem, own);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn published_fully(&mut self, mem: impl Memory, own: Role) {
+    fn published_fully<M: Memory>(&mut self, mem: &M, own: Role) {
         // ORDERING(arm-then-ask): full; pairs with the full fence in `is_announced`.
         mem.full_fence(Fence::PublishThenLook);
         if self.left == ALWAYS {
@@ -82,7 +86,7 @@ impl Fencing {
         }
         self.left -= 1;
         if self.left == 0 {
-            withdraw(&mem, own);
+            withdraw(mem, own);
         }
     }
 

@@ -242,10 +242,7 @@ fn read_at_once(half: &mut Receiving, sink: &mut impl Sink) -> Option<Moved> {
         return None;
     }
     let reader = half.end();
-    let len = match reader.has(sink.len() as u64) {
-        true => sink.len(),
-        false => reader.ring().queued() as usize,
-    };
+    let len = reader.at_once(sink.len() as u64) as usize;
     let [(offset, first), _] = reader.ring().ranges(0, len);
     if first < len || len == 0 {
         return None;
