@@ -103,9 +103,15 @@ impl<M: Park> Reader<M> {
         self.ring.seen_short()
     }
 
+    /// As [`Consumer::is_on_heels`].
+    #[inline(always)]
+    pub fn is_on_heels(&self) -> bool {
+        self.ring.is_on_heels()
+    }
+
     /// Being on the heels of the producer: whether it is writing, see [`Consumer::producer_is_writing`].
-    pub(crate) fn producer_is_writing(&mut self) -> bool {
-        self.ring.producer_is_writing(std::hint::spin_loop)
+    pub fn producer_is_writing(&mut self, pause: impl FnOnce()) -> bool {
+        self.ring.producer_is_writing(pause)
     }
 
     /// Having seen that nothing is queued: whether that is all there is to say, as nothing has
@@ -272,8 +278,11 @@ impl<M: Park> Reader<M> {
         }
         // As in `freed`, which is left to the case that there is more to do: one call at the end.
         // ORDERING(arm-then-check): light; as in `Fencing::published`.
-        mem.light_fence(Fence::PublishThenLook);
-        if self.fencing.is_full() || wait::shows_waiter(&mem, Role::Producer) {
+        let is_done = !self.fencing.is_full() && {
+            mem.light_fence(Fence::PublishThenLook);
+            !wait::shows_waiter(&mem, Role::Producer)
+        };
+        if !is_done {
             self.freed_fully();
         }
         Some(len)

@@ -120,8 +120,11 @@ impl<M: Park> Writer<M> {
         mem.store32(Word32::Writing, 0, Site::EndWrite);
         // As in `published`, which is left to the case that there is more to do: one call at the end.
         // ORDERING(arm-then-check): light; as in `Fencing::published`.
-        mem.light_fence(Fence::PublishThenLook);
-        if self.fencing.is_full() || wait::shows_waiter(&mem, Role::Consumer) {
+        let is_done = !self.fencing.is_full() && {
+            mem.light_fence(Fence::PublishThenLook);
+            !wait::shows_waiter(&mem, Role::Consumer)
+        };
+        if !is_done {
             self.published_fully();
         }
         true

@@ -7,11 +7,11 @@ use crate::layout::word;
 pub enum Word64 {
     /// Payload bytes ever published, written by the producer.
     Tail,
-    /// Ring bytes ever published, written by the producer.
+    /// Where in the area the next record goes, written by the producer.
     TailCursor,
     /// Payload bytes ever consumed, written by the consumer.
     Head,
-    /// Ring bytes ever consumed, written by the consumer.
+    /// Where in the area the next record is, written by the consumer.
     HeadCursor,
     /// How many queued bytes the consumer waits for.
     ConsumerWant,
@@ -155,7 +155,7 @@ impl Role {
         }
     }
 
-    /// The word in which this end publishes ring bytes.
+    /// The word in which this end says where in the area it stands.
     #[inline(always)]
     pub const fn cursor(self) -> Word64 {
         match self {

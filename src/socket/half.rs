@@ -99,11 +99,11 @@ impl End for Reader<Lane> {
 
     #[inline(always)]
     fn is_on_heels(&self) -> bool {
-        self.ring().is_on_heels()
+        self.is_on_heels()
     }
 
     fn peer_is_working(&mut self) -> bool {
-        self.producer_is_writing()
+        self.producer_is_writing(hint::spin_loop)
     }
 
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()> {
