@@ -3,8 +3,8 @@
 mod support;
 
 use support::heap::Heap;
-use zocket::Kind;
-use zocket::protocol::{Reader, Writer};
+use zocket::protocol::{self, Reader, Writer};
+use zocket::{Disposition, Error, Kind};
 
 const CAPACITY: usize = 256 << 10;
 /// Looks in a row after which a consumer may be on the heels of the producer, the first time.
@@ -51,6 +51,27 @@ fn short_looks_in_a_row_come_to_an_end() {
     assert_eq!(ends.row(), LOOKS);
     // Nothing is lost by it.
     assert_eq!(ends.reader.read(&mut [0; 16]), Ok(8));
+}
+
+#[test]
+fn writing_that_is_disabled_and_enabled_meanwhile_changes_nothing() {
+    let heap = Heap::new(CAPACITY);
+    let mut ends = Ends::new(&heap);
+    assert_eq!(ends.row(), LOOKS);
+    assert_eq!(ends.reader.read(&mut [0; 16]), Ok(8));
+    for disposition in [Disposition::WriteDisabled, Disposition::WriteEnabled] {
+        protocol::set_disposition(&&heap, &&heap, disposition, Disposition::Unchanged).unwrap();
+        let end = ends.reader.read(&mut [0]).unwrap_err();
+        let expected = match disposition {
+            Disposition::WriteDisabled => Error::WriteDisabled,
+            _ => Error::WouldBlock,
+        };
+        assert_eq!(end, expected);
+    }
+    assert!(ends.reader.is_on_heels());
+    assert!(!ends.message(8));
+    assert!(!ends.reader.producer_is_writing(|| {}));
+    assert_eq!(ends.reader.read_cheaply(&mut [0; 8]), Some(8));
 }
 
 #[test]

@@ -252,10 +252,8 @@ impl<M: Memory> Consumer<M> {
     }
 
     fn set_plausible(&mut self) {
-        self.place.plausible = match self.is_careful || self.place.broken.is_some() {
-            true => 0,
-            false => self.place.capacity,
-        };
+        let no_look = self.is_careful || self.is_on_heels() || self.place.broken.is_some();
+        self.place.plausible = if no_look { 0 } else { self.place.capacity };
     }
 
     /// The memory underneath.
