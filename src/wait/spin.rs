@@ -46,8 +46,9 @@ const WORTH_A_TRIAL: Duration = Duration::from_micros(250);
 const TRIAL: u16 = 4;
 /// Sleeps between two trials, at first and at most.
 const GAPS: [u16; 2] = [8, 1024];
-/// Most occasions between two hopes.
-const MOST_HOPELESS: u16 = 1024;
+/// Most occasions between two hopes: where all are in vain, as on one CPU, they take 1 % of the time. With more,
+/// ends that could both be awake were not for as many round trips.
+const MOST_HOPELESS: u16 = 63;
 /// Waits in a row that are answered at once before a thread offers its CPU to others. Two that keep
 /// each other from sleeping keep the CPUs too, for as long as the scheduler lets them; of 4
 /// pairs of threads on 2 CPUs the one that was served least made 0.1 % of what it should. Once in so many
@@ -204,7 +205,8 @@ impl Spinner {
     /// A wait has ended with the first looks, as most do where two threads are awake.
     #[inline]
     pub(crate) fn answered_at_once(&mut self) {
-        if self.trial.0 > 0 || self.gap > GAPS[0] || Duration::from(self.budget) < MARGIN {
+        let has_doubts = self.trial.0 > 0 || self.gap > GAPS[0] || self.hope.gap > 0;
+        if has_doubts || Duration::from(self.budget) < MARGIN {
             self.answered(Duration::ZERO);
         }
         self.prompt += 1;
@@ -378,6 +380,23 @@ mod tests {
         let gaps: Vec<u16> = hoped.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert_eq!(gaps[..3], [2, 4, 8]);
         assert_eq!(gaps.last(), Some(&(MOST_HOPELESS + 1)));
+    }
+
+    #[test]
+    fn prompt_answers_of_any_kind_give_hope_again() {
+        let mut spinner = asleep();
+        for _ in 0..100 {
+            spinner.hope();
+            spinner.limit();
+            spinner.ended(REST, true);
+        }
+        assert_eq!(spinner.hope.gap, MOST_HOPELESS);
+        spinner.budget = MOST.into();
+        spinner.answered_at_once();
+        assert_eq!(spinner.hope.gap, 0);
+        sleep(&mut spinner, 10, REST);
+        spinner.hope();
+        assert_eq!(spinner.limit(), PROMPT);
     }
 
     #[test]
