@@ -20,7 +20,7 @@
 //! can see that it was answered before it had to wake anybody, and that its own answer woke nobody. So an
 //! end whose peer was awake when asked *hopes*: it looks for as long as a prompt answer takes. Where both
 //! are on one CPU the peer was only kept from going to sleep, and the hope keeps it from answering; so after
-//! one that came to nothing the next comes after twice as many occasions.
+//! one that came to nothing the next comes after twice as many sleeps.
 //!
 //! Waits that do not look read no clock either, but for the one before a trial is due: after a rest, when
 //! nothing is in the caches, that costs microseconds.
@@ -46,7 +46,7 @@ const WORTH_A_TRIAL: Duration = Duration::from_micros(250);
 const TRIAL: u16 = 4;
 /// Sleeps between two trials, at first and at most.
 const GAPS: [u16; 2] = [8, 1024];
-/// Most occasions between two hopes: where all are in vain, as on one CPU, they take 1 % of the time. With more,
+/// Most sleeps between two hopes: where all are in vain, as on one CPU, they take 1 % of the time. With more,
 /// ends that could both be awake were not for as many round trips.
 const MOST_HOPELESS: u16 = 63;
 /// Waits in a row that are answered at once before a thread offers its CPU to others. Two that keep
@@ -77,7 +77,7 @@ pub struct Spinner {
 struct Hope {
     /// Whether the wait under way is a hope.
     is_on: bool,
-    /// Occasions until the next one, and between it and the one after.
+    /// Sleeps until there may be one, and between it and the one after.
     until: u16,
     gap: u16,
 }
@@ -173,12 +173,10 @@ impl Spinner {
         if self.expects_an_answer() {
             return;
         }
-        if self.hope.until > 0 {
-            self.hope.until -= 1;
-            return;
+        if self.hope.until == 0 {
+            self.hope.is_on = true;
+            self.trial = (1, PROMPT.into());
         }
-        self.hope.is_on = true;
-        self.trial = (1, PROMPT.into());
     }
 
     /// Whether the next wait will look before it sleeps.
@@ -234,7 +232,10 @@ impl Spinner {
     pub(super) fn learn(&mut self, failed: &Failed, slept: bool) {
         match failed.start {
             Some(start) => self.ended(start.elapsed(), slept),
-            None if slept => self.until_trial -= 1,
+            None if slept => {
+                self.until_trial -= 1;
+                self.hope.until = self.hope.until.saturating_sub(1);
+            }
             // Between arming and sleeping there is no time to speak of.
             None => self.answered(Duration::ZERO),
         }
@@ -245,6 +246,8 @@ impl Spinner {
         if !slept && took <= PROMPT {
             return self.answered(took);
         }
+        // Of any wait, and not of occasions: where both sleep these come with the peer's trials only.
+        self.hope.until = self.hope.until.saturating_sub(1);
         if self.hope.is_on {
             let gap = (2 * self.hope.gap + 1).min(MOST_HOPELESS);
             self.hope = Hope {
