@@ -1435,3 +1435,23 @@ fn short_reads_without_a_pause_miss_nothing() {
         }
     }
 }
+
+#[test]
+fn exact_reads_and_whole_writes_go_on_until_all_is_done_or_the_end() {
+    let (mut a, mut b) = Stream::pair().unwrap();
+    let sent: Vec<u8> = (0..1 << 20).map(|i: u32| (i % 251) as u8).collect();
+    let expected = sent.clone();
+    // More than the ring holds, so that both ends have to go on; and too little for the last read.
+    let writer = std::thread::spawn(move || a.write_all(&sent).unwrap());
+    let mut received = vec![0; expected.len() - 3];
+    b.read_exact(&mut received).unwrap();
+    assert!(received == expected[..received.len()]);
+    writer.join().unwrap();
+    let mut rest = [0; 8];
+    let error = b.read_exact(&mut rest).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+    assert_eq!(rest[..3], expected[expected.len() - 3..]);
+    b.read_exact(&mut []).unwrap();
+    let error = b.write_all(&[1]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+}
