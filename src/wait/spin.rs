@@ -55,6 +55,9 @@ const TRIAL: u16 = 4;
 const TRIAL_LOOKS: (u32, Duration) = (32, Duration::from_millis(2));
 /// Sleeps between two trials, at first and at most.
 const GAPS: [u16; 2] = [8, 1024];
+/// Most sleeps until a trial after [`MOST_PROMPT`] prompt answers: a hypervisor that takes a CPU away for
+/// a moment leaves both ends asleep.
+const SOON: u16 = 2;
 /// Most sleeps between two hopes: where all are in vain, as on one CPU, they take 1 % of the time. With more,
 /// ends that could both be awake were not for as many round trips.
 const MOST_HOPELESS: u16 = 63;
@@ -254,6 +257,7 @@ impl Spinner {
         self.prompt += 1;
         if self.prompt == MOST_PROMPT {
             self.prompt = 0;
+            self.until_trial = self.until_trial.min(SOON);
             std::thread::yield_now();
         }
     }
@@ -405,6 +409,17 @@ mod tests {
             "and after the trial"
         );
         assert_eq!(spinner.gap, GAPS[0]);
+    }
+
+    #[test]
+    fn trial_comes_soon_where_answers_were_prompt_for_long() {
+        let mut spinner = Spinner::adaptive();
+        for _ in 0..MOST_PROMPT {
+            spinner.answered_at_once();
+        }
+        let absence = WORTH_A_TRIAL / 2;
+        sleep(&mut spinner, SOON.into(), absence);
+        assert_eq!(spinner.limit().look, TRIAL_LOOKS.1);
     }
 
     #[test]
