@@ -35,11 +35,9 @@ impl<C: Channel, W: Worker> Contestant for Connected<C, W> {
             task.size
         );
         machine::place(&self.cpus, task.placement, Side::Active)?;
-        let before = machine::usage()?;
         self.worker.begin(task)?;
         let sample = jobs::lead(&mut self.ends, task);
-        let theirs = self.worker.finish()?;
-        let usage = machine::usage()?.since(before).and(theirs);
+        let usage = sample.usage.and(self.worker.finish()?);
         // What runs next to measure should find the machine as this one did.
         machine::place(&self.cpus, crate::task::Placement::Free, Side::Active)?;
         Ok(Sample { usage, ..sample })

@@ -66,8 +66,8 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) const FULL: Self = Self {
-        rounds: 9,
-        target: Duration::from_millis(60),
+        rounds: 12,
+        target: Duration::from_millis(25),
         least_trips: 30,
         several: 5,
     };

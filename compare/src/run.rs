@@ -22,10 +22,6 @@ const FACTS: &[Measure<Fact>] = &[extra::measure];
 /// How costs grow.
 const SERIES: &[Measure<Series>] = &[growth::measure];
 
-/// Rounds over the same connections. Where their memory lies decides how far a cache line has to travel: the
-/// same one goes there and back in 100 ns over one connection and in 150 over another, for as long as they live.
-const ROUNDS_TOGETHER: usize = 2;
-
 /// Messages of the pass that compares every byte.
 const VERIFIED: u64 = 3;
 
@@ -71,48 +67,32 @@ pub(crate) fn all(order: &Order) -> Result<Results> {
 }
 
 /// Holds one contest. All take part in each round, so that what happens to the machine meanwhile
-/// happens to all; who is not on sleeps.
+/// happens to all; who is not on sleeps. Each time another one begins, as the one before leaves its mark.
+///
+/// Connections are made anew for each round. Where their memory lies decides how far a cache line has to
+/// travel: it goes there and back in 100 ns over one connection and in 150 over another, for as long as they live.
 pub(crate) fn hold(contest: &Contest, pace: Pace) -> Result<Vec<Cell>> {
+    let setting = contest.setting;
+    let target = pace.target(setting);
     let cell = |entry: &transports::Entry| Cell {
         key: entry.name.key.to_owned(),
         part: contest.part,
-        setting: contest.setting,
+        setting,
         rounds: Vec::new(),
     };
     let mut cells: Vec<Cell> = contest.entries.iter().map(cell).collect();
-    let mut tasks = vec![None; cells.len()];
-    let mut left = pace.rounds;
-    while left > 0 {
-        let rounds = left.min(ROUNDS_TOGETHER);
-        left -= rounds;
-        hold_rounds(contest, pace, rounds, &mut tasks, &mut cells)?;
-    }
-    Ok(cells)
-}
-
-/// Some rounds of a contest, over connections of their own.
-fn hold_rounds(
-    contest: &Contest,
-    pace: Pace,
-    rounds: usize,
-    tasks: &mut [Option<Task>],
-    cells: &mut [Cell],
-) -> Result<()> {
-    let setting = contest.setting;
-    let target = pace.target(setting);
-    let known = contest.entries.iter().zip(tasks);
-    let runners = known.map(|(entry, task)| {
-        let mut start =
-            || Runner::start((entry.start)(setting.connections)?, setting, target, task);
-        start().with_context(|| format!("{}: {setting}", entry.name.key))
-    });
-    let mut runners = runners.collect::<Result<Vec<_>>>()?;
-    for _ in 0..rounds {
-        for (runner, cell) in runners.iter_mut().zip(&mut *cells) {
-            cell.rounds.push(runner.round()?);
+    for round in 0..pace.rounds {
+        let runners = contest.entries.iter().map(|entry| {
+            let start = || Runner::start((entry.start)(setting.connections)?, setting, target);
+            start().with_context(|| format!("{}: {setting}", entry.name.key))
+        });
+        let mut runners = runners.collect::<Result<Vec<_>>>()?;
+        for turn in 0..runners.len() {
+            let number = (round + turn) % runners.len();
+            cells[number].rounds.push(runners[number].round()?);
         }
     }
-    Ok(())
+    Ok(cells)
 }
 
 /// A contestant in a contest.
@@ -122,13 +102,12 @@ struct Runner {
 }
 
 impl Runner {
-    /// Sees whether it carries messages as they are, and finds out how many it carries in the time, if that
-    /// is not known.
+    /// Sees whether it carries messages as they are, and what it has to do to take its time; what is new is
+    /// slow at first.
     fn start(
         mut contestant: Box<dyn Contestant>,
         setting: Setting,
         target: Duration,
-        known: &mut Option<Task>,
     ) -> Result<Self> {
         if plan::does(contestant.name(), Job::Verify) {
             contestant.run(&Task {
@@ -136,15 +115,13 @@ impl Runner {
                 ..setting.task(VERIFIED)
             })?;
         }
-        let task = match known {
-            Some(task) => {
-                // What is new is slow at first.
-                contestant.run(task)?;
-                *task
+        let task = match setting.job {
+            Job::RoundTrips { .. } => {
+                contestant.run(&setting.task(0).lasting(target / 4))?;
+                setting.task(0).lasting(target)
             }
-            None => calibrate(contestant.as_mut(), setting, target)?,
+            _ => calibrate(contestant.as_mut(), setting, target)?,
         };
-        *known = Some(task);
         Ok(Self { contestant, task })
     }
 
@@ -154,13 +131,13 @@ impl Runner {
     }
 }
 
-/// Increases the count until it takes half the time, and goes on from that.
+/// How many messages take the time: increases their number until they take a quarter, and goes on from that.
 fn calibrate(contestant: &mut dyn Contestant, setting: Setting, target: Duration) -> Result<Task> {
     let mut task = setting.task(few(setting));
     loop {
-        let elapsed = least_of_three(contestant, &task, target / 2)?;
+        let elapsed = least_of_three(contestant, &task, target / 4)?;
         let factor = target.as_secs_f64() / elapsed.as_secs_f64();
-        if factor <= 2.0 {
+        if factor <= 4.0 {
             task.count = (task.count as f64 * factor).ceil() as u64;
             return Ok(task);
         }
@@ -170,11 +147,7 @@ fn calibrate(contestant: &mut dyn Contestant, setting: Setting, target: Duration
 
 /// What no contestant takes long for, but longer than it takes to wake up the other side.
 fn few(setting: Setting) -> u64 {
-    match setting.job {
-        Job::RoundTrips { think } if !think.is_zero() => 4,
-        Job::RoundTrips { .. } => 32,
-        _ => (64 << 10) / setting.size.clamp(64, 16 << 10) as u64,
-    }
+    (64 << 10) / setting.size.clamp(64, 16 << 10) as u64
 }
 
 /// The least time that a task takes, as something else may have had the CPU meanwhile; the first

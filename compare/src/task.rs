@@ -27,9 +27,11 @@ pub(crate) struct Task {
     pub(crate) job: Job,
     /// Bytes of a message.
     pub(crate) size: usize,
-    /// Messages or round trips of a connection. Of several connections, the one that has made so
-    /// many round trips first ends it for all.
+    /// Messages of a connection, or the most round trips that one of them makes: these end when it has
+    /// made so many, or the time is up.
     pub(crate) count: u64,
+    /// How long round trips are made.
+    pub(crate) time: Duration,
     /// Connections that take part.
     pub(crate) connections: usize,
     pub(crate) placement: Placement,
@@ -44,7 +46,11 @@ pub(crate) struct Setting {
     pub(crate) placement: Placement,
 }
 
+/// Most round trips of one execution: each is kept.
+const MOST_TRIPS: u64 = 1 << 20;
+
 impl Setting {
+    /// With so many messages.
     pub(crate) fn task(self, count: u64) -> Task {
         let Self {
             job,
@@ -56,8 +62,22 @@ impl Setting {
             job,
             size,
             count,
+            time: Duration::MAX,
             connections,
             placement,
+        }
+    }
+}
+
+impl Task {
+    /// Round trips for so long.
+    pub(crate) fn lasting(self, time: Duration) -> Self {
+        // On two CPUs at most two of many connections get on at the same time.
+        let sharing = (self.connections as u64 / 4).max(1);
+        Self {
+            count: MOST_TRIPS / sharing,
+            time,
+            ..self
         }
     }
 }

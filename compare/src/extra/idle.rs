@@ -125,6 +125,7 @@ impl<C: Channel> Waiter<C> {
             job: Job::OneWay,
             size: 8,
             count: 1,
+            time: Duration::MAX,
             connections,
             placement: Placement::Free,
         };

@@ -92,6 +92,7 @@ fn write(
         job: Job::OneWay,
         size: THRESHOLD,
         count: crossings,
+        time: Duration::MAX,
         connections: 1,
         placement: Placement::Free,
     })?;

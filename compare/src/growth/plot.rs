@@ -15,6 +15,7 @@ pub(super) const ONE_CONNECTION: Task = Task {
     job: Job::OneWay,
     size: SMALL,
     count: 0,
+    time: Duration::MAX,
     connections: 1,
     placement: Placement::TwoCpus,
 };

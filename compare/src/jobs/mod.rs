@@ -1,13 +1,13 @@
 //! The jobs: the same code for every transport, compiled for each.
 
 mod one_way;
+mod race;
 mod round_trips;
 mod verify;
 
-use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::Instant;
 
+use self::race::Race;
 use crate::channel::Channel;
 use crate::task::{Job, Sample, Task};
 
@@ -18,16 +18,15 @@ const MORE: u8 = 0;
 
 /// Does the active part of a task, over as many connections as it wants.
 pub(crate) fn lead<C: Channel>(ends: &mut [C], task: &Task) -> Sample {
-    let done = AtomicBool::new(false);
-    let start = Instant::now();
-    let parts = over_all(ends, task, |end| lead_one(end, task, &done));
-    let elapsed = start.elapsed();
+    let race = Race::new(task.connections);
+    let parts = over_all(ends, task, |end| lead_one(end, task, &race));
+    let (elapsed, usage) = race.result();
     Sample {
         elapsed,
+        usage,
         count: parts.iter().map(|part| part.count).sum(),
         per_connection: parts.iter().map(|part| part.count).collect(),
         trips: parts.into_iter().flat_map(|part| part.trips).collect(),
-        ..Sample::default()
     }
 }
 
@@ -83,17 +82,19 @@ macro_rules! with_constant_size {
     };
 }
 
-/// `done` says that the first of several connections has done its share.
-fn lead_one<C: Channel>(end: &mut C, task: &Task, done: &AtomicBool) -> Part {
+fn lead_one<C: Channel>(end: &mut C, task: &Task, race: &Race) -> Part {
     let count = task.count;
-    match task.job {
-        Job::RoundTrips { think } => {
-            with_constant_size!(task.size, |n| round_trips::ask(end, n, task, think, done))
-        }
-        Job::OneWay => with_constant_size!(task.size, |n| one_way::send(end, n, count)),
+    if let Job::RoundTrips { think } = task.job {
+        return with_constant_size!(task.size, |n| round_trips::ask(end, n, task, think, race));
+    }
+    race.begin();
+    let part = match task.job {
         Job::OneWayMade => with_constant_size!(task.size, |n| one_way::make(end, n, count)),
         Job::Verify => verify::send(end, task.size, count),
-    }
+        _ => with_constant_size!(task.size, |n| one_way::send(end, n, count)),
+    };
+    race.end();
+    part
 }
 
 fn follow_one<C: Channel>(end: &mut C, task: &Task) {

@@ -1,15 +1,15 @@
 //! A message there and back, each timed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::race::Race;
 use super::{LAST, MORE, Part};
 use crate::channel::Channel;
 use crate::task::Task;
 
 /// Asks again and again. One reading of the clock for each round trip, and one more after a rest.
 ///
-/// With several connections all end when one does: each had the same time then, and how far it
+/// With several connections all begin and end together: each had the same time, and how far it
 /// has come says how it fared.
 #[inline(always)]
 pub(super) fn ask<C: Channel>(
@@ -17,18 +17,21 @@ pub(super) fn ask<C: Channel>(
     size: usize,
     task: &Task,
     think: Duration,
-    done: &AtomicBool,
+    race: &Race,
 ) -> Part {
     let mut message = vec![MORE; size];
     let mut answer = vec![MORE; size];
     // Touched, so that no page fault is timed.
     let mut trips = vec![u32::MAX; task.count as usize];
+    // After an answer the other side is ready too.
+    end.send(&message[..size]);
+    end.receive(&mut answer[..size]);
     let mut made = 0;
-    let mut before = Instant::now();
+    let start = race.begin();
+    let mut before = start;
     for trip in &mut trips {
         made += 1;
-        // ORDERING: Relaxed, as nothing but the flag is shared.
-        let last = made == task.count || done.load(Ordering::Relaxed);
+        let last = made == task.count || before - start >= task.time || race.is_over();
         message[0] = if last { LAST } else { MORE };
         end.send(&message[..size]);
         end.receive(&mut answer[..size]);
@@ -43,7 +46,7 @@ pub(super) fn ask<C: Channel>(
             before = Instant::now();
         }
     }
-    done.store(true, Ordering::Relaxed);
+    race.end();
     trips.truncate(made as usize);
     Part { count: made, trips }
 }
