@@ -49,7 +49,7 @@ pub enum Error {
     /// The endpoint has disconnected itself and stays that way.
     Protocol(Violation),
     /// The pair relies on `membarrier(2)`, which this process is not allowed to
-    /// use. Create the pair with [`FenceMode::Symmetric`](crate::FenceMode).
+    /// use, or on a child that visits every CPU once, which it cannot have. Create the pair with [`FenceMode::Symmetric`](crate::FenceMode).
     FenceRefused,
     /// The endpoint belongs to the process that this one was forked from.
     Forked,

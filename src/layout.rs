@@ -51,13 +51,13 @@ pub(crate) mod word {
     // The producer line: written by the producer on every write.
     /// `u64`: payload bytes ever published.
     pub(crate) const TAIL: usize = 0;
-    /// `u64`: ring bytes ever published, prefixes included.
+    /// `u64`: where in the area the producer goes on.
     pub(crate) const TAIL_CURSOR: usize = 8;
 
     // The consumer line: written by the consumer on every read.
     /// `u64`: payload bytes ever consumed.
     pub(crate) const HEAD: usize = LINE;
-    /// `u64`: ring bytes ever consumed, prefixes included.
+    /// `u64`: where in the area the consumer goes on.
     pub(crate) const HEAD_CURSOR: usize = LINE + 8;
 
     // The consumer control line: read by the producer on every write.

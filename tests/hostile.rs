@@ -304,7 +304,7 @@ impl<'a> Driver<'a> {
             }
             Op::GrantAll(n) if stream => {
                 // It need not say what is in the way.
-                let grant = writer.begin_all(n, n);
+                let grant = writer.begin_all(n);
                 needs_nothing = grant.is_none();
                 Ok(grant.map_or(0, |grant| {
                     assert!(n > 0 && grant.len() == n, "{} of {n}", grant.len());

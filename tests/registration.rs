@@ -64,13 +64,14 @@ fn registered(first: usize, second: usize) {
 /// Calls for barriers as a waiter does, when it is told to.
 fn caller(_: usize, second: usize) {
     run_on(second);
+    // Before the other process registers: what this registration visits helps that one too.
+    let mut pair = Stream::pair().unwrap();
+    pair.0.set_busy_wait(false);
     println!("waiting");
     hear(&mut std::io::stdin(), |word| {
         (word == "ready").then_some(())
     });
     let before = interrupts().unwrap();
-    let mut pair = Stream::pair().unwrap();
-    pair.0.set_busy_wait(false);
     for _ in 0..BARRIERS {
         let soon = Instant::now() + Duration::from_nanos(1);
         pair.0.wait_readable(1, Some(soon)).unwrap_err();

@@ -1424,15 +1424,35 @@ fn try_read_takes_what_is_there_whatever_the_buffer_holds() {
 #[test]
 fn short_reads_without_a_pause_miss_nothing() {
     let (mut a, mut b) = Stream::pair().unwrap();
-    // Longer than any row of looks after which a reader holds back.
-    for turn in 0..200_000_u32 {
+    // Longer than any row of looks after which a reader holds back; at first with looks that find nothing in
+    // between, which begin a new row.
+    for turn in 0..300_000_u32 {
         assert_eq!(a.try_write(&turn.to_le_bytes()), Ok(4));
         let mut buf = [0; 4];
         assert_eq!(b.try_read(&mut buf), Ok(4), "turn {turn}");
         assert_eq!(buf, turn.to_le_bytes());
-        if turn % 1_000 == 0 {
+        if turn < 100_000 && turn % 1_000 == 0 {
             assert_eq!(b.try_read(&mut buf), Err(Error::WouldBlock));
         }
+    }
+}
+
+#[test]
+fn read_on_the_heels_of_the_writer_takes_all_that_is_there() {
+    for row in 1..100 {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        let mut buf = [0; 8];
+        for _ in 0..row {
+            a.try_write(&[1; 8]).unwrap();
+            assert_eq!(b.try_read(&mut buf), Ok(8));
+        }
+        // Some of these are known to be there, and then others come.
+        a.try_write(&[2; 12]).unwrap();
+        assert_eq!(b.try_read(&mut buf), Ok(8));
+        a.try_write(&[3; 100]).unwrap();
+        assert_eq!(b.try_read(&mut buf), Ok(8), "after {row}");
+        assert_eq!(buf, [2, 2, 2, 2, 3, 3, 3, 3]);
+        assert_eq!(b.try_read(&mut [0; 200]), Ok(96));
     }
 }
 

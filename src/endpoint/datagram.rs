@@ -129,6 +129,14 @@ impl<M: Park> Reader<M> {
         self.take(Kind::Datagram, buf)
     }
 
+    /// The same, where a look that finds nothing is not the usual case.
+    pub fn recv_cheaply(&mut self, buf: &mut [u8]) -> Option<usize> {
+        self.recv_at_once(buf).or_else(|| {
+            self.ring.seen_short();
+            None
+        })
+    }
+
     /// Copies the first datagram to `buf`, as far as it fits, and leaves it queued.
     ///
     /// # Errors

@@ -224,10 +224,10 @@ impl<M: Park> Reader<M> {
         if !mem.performs(Step::CheckMark) {
             return Ok(true);
         }
-        // ORDERING(mark-then-check): heavy; pairs with the light fence in `Writer::begin`.
+        // ORDERING(mark-then-check): heavy; pairs with the light fence in `Fencing::marked`.
         mem.heavy_fence(Fence::DisableThenCheckMark)?;
         // ORDERING(write-in-progress): Acquire; pairs with the Release in
-        // `Writer::end`: without a mark, the write's tail is visible.
+        // `Writer::end` and `Writer::put`: without a mark, the write's tail is visible.
         Ok(mem.load32(Word32::Writing, Site::ObserveWrite) == 0)
     }
 

@@ -73,11 +73,14 @@ impl<M: Park> Writer<M> {
         }
     }
 
-    /// Begins a write of `len` payload bytes, one at least, to one place, where `ring` bytes
-    /// fit, if nothing is known to be in its way; if something is, [`begin`](Self::begin) tells.
+    /// Begins a write of `len` bytes of a stream, one at least, to one place, if nothing is known to be in
+    /// its way; if something is, [`begin`](Self::begin) tells.
     #[inline(always)]
-    pub fn begin_all(&mut self, len: usize, ring: usize) -> Option<Grant<'_, M>> {
-        if len == 0 || len as u64 > self.ring.at_hand() || ring > self.ring.in_one_piece() {
+    pub fn begin_all(&mut self, len: usize) -> Option<Grant<'_, M>> {
+        let (prefix, payload) = (0, len);
+        let (mem, place) = self.ring.parts();
+        let piece = place.piece(mem.area(), Record { prefix, payload });
+        if len == 0 || piece.is_none() {
             return None;
         }
         match self.mark(len) {
@@ -221,7 +224,7 @@ impl<M: Park> Writer<M> {
     #[inline(always)]
     fn end(&mut self) {
         // ORDERING(write-in-progress): Release; pairs with the Acquire in
-        // `Reader::end`: who sees no mark sees this write's tail.
+        // `Reader::no_write_in_progress`: who sees no mark sees this write's tail.
         self.mem().store32(Word32::Writing, 0, Site::EndWrite);
         self.published();
     }

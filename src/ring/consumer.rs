@@ -279,15 +279,21 @@ impl<M: Memory> Consumer<M> {
         self.place.queued()
     }
 
-    /// After a look that showed less than was looked for: queued payload bytes.
+    /// After a look that showed less than was looked for: queued payload bytes. None if there may be more, as
+    /// the look was left to [`refresh`](Self::refresh).
     #[inline(always)]
     pub fn seen_short(&mut self) -> u64 {
         if self.place.looks_left == 0 {
             self.seen_short_after_many();
         } else {
+            // A new row.
             self.place.looks_left = self.place.looks;
+            self.place.counted_from = self.place.head();
         }
-        self.queued()
+        match self.place.plausible {
+            0 => 0,
+            _ => self.queued(),
+        }
     }
 
     /// After so many looks in a row that there was no other: if they were not short, there is one now.
@@ -350,7 +356,7 @@ impl<M: Memory> Consumer<M> {
             return Err(violation);
         }
         // ORDERING(data-published): Acquire; pairs with the Release in
-        // `Producer::publish`: the bytes before this tail are visible.
+        // `Position::advance`: the bytes before this tail are visible.
         let tail = self.mem.load64(Word64::Tail, Site::ObserveTail);
         self.place.take(tail)?;
         Ok(self.queued())

@@ -9,7 +9,7 @@ use crate::mem::{Memory, Role, Site, is_inside};
 /// What an end has published, and where in the area it goes on.
 #[derive(Debug)]
 pub(super) struct Position {
-    /// Payload bytes. Ours: stored for the peer, never read back.
+    /// Payload bytes. Ours: stored for the peer, and not read back: a peer can store there too.
     payload: u64,
     /// Where the next byte is, from 0 to the end of the area, which is its beginning as well.
     offset: usize,
@@ -115,8 +115,8 @@ impl Position {
     fn advance<M: Memory>(&mut self, mem: &M, role: Role, piece: Piece, payload: usize) {
         self.payload = piece.payload.wrapping_add(payload as u64);
         let site = match role {
-            // ORDERING(data-published): Release; pairs with the Acquire in `Consumer::refresh`:
-            // whoever sees this tail sees the bytes before it.
+            // ORDERING(data-published): Release; pairs with the Acquire in `Consumer::refresh` and
+            // `Place::look`: whoever sees this tail sees the bytes before it.
             Role::Producer => Site::PublishTail,
             // ORDERING(space-freed): Release; pairs with the Acquire in `Producer::refresh`: our
             // reads of the bytes are over.

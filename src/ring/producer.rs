@@ -143,7 +143,7 @@ impl<M: Memory> Producer<M> {
             return Err(violation);
         }
         // ORDERING(space-freed): Acquire; pairs with the Release in
-        // `Consumer::publish`: the consumer has read what we may overwrite now.
+        // `Position::advance`: the consumer has read what we may overwrite now.
         let head = self.mem.load64(Word64::Head, Site::ObserveHead);
         // One comparison: `head` must lie between the last one seen and the tail.
         if head.wrapping_sub(self.place.head) > self.place.tail().wrapping_sub(self.place.head) {
@@ -218,12 +218,6 @@ impl<M: Memory> Producer<M> {
             self.mem.copy_in(start, &src[..first]);
             self.mem.copy_in(0, &src[first..]);
         }
-    }
-
-    /// Ring bytes from the tail to the end of the area: what is not cut in two.
-    #[inline(always)]
-    pub fn in_one_piece(&self) -> usize {
-        self.mem.area() - self.place.position.offset()
     }
 
     /// Copies bytes that were written but not published back to `dst`.

@@ -80,7 +80,7 @@ impl Builder {
     /// Reserves the memory of both directions at once.
     ///
     /// Without this, memory is reserved as writes first come to it, some pages at a time, by
-    /// `fallocate(2)`: a pair is made in a tenth of the time, and one that is used little takes little
+    /// `MADV_POPULATE_WRITE` (`fallocate(2)` before Linux 5.14): a pair is made in a tenth of the time, and one that is used little takes little
     /// memory; but a write can fail with [`Error::NoMemory`], and makes that system call now and
     /// then until all of the ring was used once. With this, want of memory is an error here, and
     /// nowhere later. For processes that are to make no system calls, too.

@@ -245,6 +245,7 @@ fn try_recv(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
 /// Out of line, so that the usual case needs few registers.
 #[inline(never)]
 fn try_recv_after_a_look(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
+    half.end().seen_short();
     if half.finds_nothing() {
         return Err(Error::WouldBlock);
     }
@@ -290,7 +291,7 @@ fn recv_any(half: &mut Receiving, buf: &mut [u8], deadline: Option<Instant>) -> 
         None => Receiving::usual_deadline(link),
         deadline => deadline.into(),
     };
-    end_is_zero(half.receive(buf, deadline, Reader::recv_at_once, Reader::recv))
+    end_is_zero(half.receive(buf, deadline, Reader::recv_cheaply, Reader::recv))
 }
 
 fn next_len(half: &mut Receiving) -> Result<usize> {

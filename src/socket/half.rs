@@ -364,7 +364,7 @@ impl<E: End> Half<E> {
         loop {
             self.wait(want, deadline)?;
             match self.attempt(&mut call) {
-                // Only an enemy gets us here, by taking back what ended the wait.
+                // What ended the wait was taken back: by a peer that had writing disabled for a moment, or an enemy.
                 Err(Error::WouldBlock) if self.link().is_gone() => return Err(Error::PeerClosed),
                 Err(Error::WouldBlock) if deadline.has_passed() => return Err(Error::TimedOut),
                 Err(Error::WouldBlock) => {}
@@ -436,12 +436,12 @@ impl<E: End> Half<E> {
 }
 
 impl Receiving {
-    /// After a quick look at data that found less than it wanted: whether nothing is there and that is
+    /// After a cheap call that read nothing: whether nothing is there and that is
     /// all there is to say. Then the call would block, and that is counted. If not, an
     /// [`attempt`](Self::attempt) tells.
     #[inline(always)]
     pub(super) fn finds_nothing(&mut self) -> bool {
-        self.end.seen_short() == 0 && self.end.is_idle() && !self.has_learned_of_hang_up()
+        self.end.is_idle() && !self.has_learned_of_hang_up()
     }
 
     /// Receives into `buf`: `cheaply`, or by `call`, which can do and tells everything; until `deadline`. On

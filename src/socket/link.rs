@@ -150,9 +150,9 @@ impl Link {
         }
     }
 
-    /// Bytes that this endpoint has ever written.
+    /// Bytes that this endpoint has ever written; of an enemy's making, any number. A hint for how to wait.
     pub(crate) fn written(&self) -> u64 {
-        // ORDERING: none is needed of a word of our own; it is a hint.
+        // ORDERING: none is needed of a word of our own.
         self.outgoing.load64(Word64::Tail, Site::ObserveTail)
     }
 

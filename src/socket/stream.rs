@@ -280,11 +280,11 @@ fn try_read(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
 #[inline(never)]
 fn try_read_after_a_look(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
     half.end().look_for(buf);
-    if half.finds_nothing() {
-        return Err(Error::WouldBlock);
-    }
     if let Some(len) = half.end().read_queued(buf) {
         return Ok(len);
+    }
+    if half.finds_nothing() {
+        return Err(Error::WouldBlock);
     }
     try_read_any(half, buf)
 }

@@ -228,13 +228,15 @@ pub(crate) fn wake_peer<M: Notify>(mem: &M, role: Role, bits: u32) -> u32 {
     let bits = mem.clear32(role.waiter(), bits, Site::TakeWaiter) & bits;
     if bits & waiter::FUTEX != 0 {
         mem.wake_futex(role.waiter());
-        mem.note_wake_up();
     }
     if bits & waiter::DOORBELL != 0 {
         mem.ring();
     }
     if bits & waiter::EVENTS != 0 {
         mem.alert(bits);
+    }
+    if bits != 0 {
+        mem.note_wake_up();
     }
     bits
 }

@@ -4,7 +4,7 @@
 //! waiter looks for some time before it sleeps, its *budget*, learned from how the last waits ended:
 //!
 //! - One that ended while looking allows the next twice the time that it took, and a margin. One that
-//!   ended between arming and sleeping says the same.
+//!   ended soon, between arming and sleeping, says the same.
 //! - One that ended in a sleep takes half of the budget away. So a peer that is idle, or that
 //!   cannot run because we keep its CPU busy, brings it to nothing.
 //!
@@ -79,7 +79,7 @@ pub struct Spinner {
     until_trial: u16,
     gap: u16,
     hope: Hope,
-    /// Waits in a row that were answered at once.
+    /// Waits without a sleep that were answered at once.
     prompt: u16,
 }
 
@@ -178,8 +178,7 @@ impl Spinner {
     ) -> Result<Option<Failed>> {
         let limit = self.limit();
         if limit.look.is_zero() {
-            let start = (self.until_trial <= 1).then(Instant::now);
-            return Ok(Some(Failed { start }));
+            return Ok(Some(self.failed_unseen()));
         }
         // The clock is read after the first looks: a prompt answer does not wait for that.
         if look(condition)? {
@@ -204,6 +203,12 @@ impl Spinner {
             }
         }
         Ok(Some(Failed { start: Some(start) }))
+    }
+
+    /// A wait that does not look.
+    fn failed_unseen(&self) -> Failed {
+        let start = (self.until_trial <= 1).then(Instant::now);
+        Failed { start }
     }
 
     /// The peer was awake when it was asked for what the next wait is for.
@@ -281,6 +286,7 @@ impl Spinner {
         match failed.start {
             Some(start) => self.ended(start.elapsed(), slept),
             None if slept => {
+                self.prompt = 0;
                 self.until_trial -= 1;
                 self.hope.until = self.hope.until.saturating_sub(1);
             }
@@ -294,6 +300,7 @@ impl Spinner {
         if !slept && took <= PROMPT {
             return self.answered(took);
         }
+        self.prompt = 0;
         // Of any wait, and not of occasions: where both sleep these come with the peer's trials only.
         self.hope.until = self.hope.until.saturating_sub(1);
         if self.hope.is_on {
@@ -490,13 +497,14 @@ mod tests {
     #[test]
     fn wait_that_does_not_look_is_timed_only_before_a_trial() {
         let mut spinner = asleep();
-        let never = Failed { start: None };
         for left in (2..=GAPS[0]).rev() {
             assert_eq!(spinner.until_trial, left);
-            spinner.learn(&never, true);
+            let failed = spinner.failed_unseen();
+            assert!(failed.start.is_none(), "{left}");
+            spinner.learn(&failed, true);
         }
-        assert_eq!(spinner.until_trial, 1, "the next one is timed");
-        spinner.learn(&never, false);
+        assert!(spinner.failed_unseen().start.is_some());
+        spinner.learn(&Failed { start: None }, false);
         assert_eq!(spinner.limit().look, MARGIN, "it did not come to a sleep");
     }
 }

@@ -201,7 +201,7 @@ fn write_at_once(half: &mut Sending, source: &impl Source) -> Option<Moved> {
     if !half.is_unobserved() {
         return None;
     }
-    let grant = half.end().begin_all(len, len)?;
+    let grant = half.end().begin_all(len)?;
     let ring = grant.ring();
     let [(offset, _), _] = ring.ranges(0, len);
     source.copy_to(0, ring.mem().slice_mut(offset, len)).ok()?;
