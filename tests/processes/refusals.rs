@@ -38,6 +38,7 @@ pub(crate) const ROLES: &[Role] = &[
     ("no_noexec_flag", no_noexec_flag),
     ("no_seals", no_seals),
     ("no_membarrier", no_membarrier),
+    ("no_affinity", no_affinity),
     ("no_membarrier_to_attach", no_membarrier_to_attach),
     ("no_membarrier_later", no_membarrier_later),
     ("no_membarrier_for_writer", no_membarrier_for_writer),
@@ -474,6 +475,22 @@ fn no_membarrier(_: &Control) {
 #[test]
 fn pair_without_membarrier_is_symmetric_and_works() {
     run("no_membarrier");
+}
+
+fn no_affinity(_: &Control) {
+    refuse_call(libc::SYS_sched_setaffinity, libc::EPERM);
+    leaves_nothing(|| {
+        let error = exactly(FenceMode::Asymmetric).stream_pair().unwrap_err();
+        assert_eq!(error, Error::FenceRefused);
+    });
+    let (mut a, mut b) = Stream::pair().expect("symmetric mode needs no visits");
+    assert_eq!(a.info().fence_mode, FenceMode::Symmetric);
+    works(&mut a, &mut b);
+}
+
+#[test]
+fn pair_whose_registration_may_not_reach_every_cpu_is_symmetric() {
+    run("no_affinity");
 }
 
 fn no_membarrier_to_attach(control: &Control) {
