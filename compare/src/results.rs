@@ -139,12 +139,18 @@ pub(crate) struct Series {
     pub(crate) lines: Vec<Line>,
 }
 
-/// What an axis shows.
+/// What an axis shows, on a logarithmic scale.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Axis {
     /// With the unit.
     pub(crate) label: String,
-    pub(crate) logarithmic: bool,
+}
+
+impl Axis {
+    pub(crate) fn new(label: &str) -> Self {
+        let label = label.to_owned();
+        Self { label }
+    }
 }
 
 /// One line of a plot.
@@ -231,10 +237,6 @@ pub(crate) mod made_up {
     }
 
     pub(crate) fn series() -> Series {
-        let axis = |label: &str| Axis {
-            label: label.into(),
-            logarithmic: true,
-        };
         let line = |name: &str, factor: f64| Line {
             name: name.into(),
             points: [4096.0, 65536.0, 1048576.0]
@@ -244,8 +246,8 @@ pub(crate) mod made_up {
         Series {
             topic: "capacity".into(),
             title: "Throughput by capacity".into(),
-            x: axis("capacity, bytes"),
-            y: axis("GB/s"),
+            x: Axis::new("capacity, bytes"),
+            y: Axis::new("GB/s"),
             lines: vec![
                 line("messages of 64 B", 1.0),
                 line("messages of 4 KiB", 10.0),
@@ -269,5 +271,11 @@ mod tests {
         assert_eq!(json, "[1234567.0,123.46,0.0,0.0,0.0,0.0,0.0,0.0]");
         let again: Round = serde_json::from_str(&json).unwrap();
         assert_eq!((again.count, again.mean), (1_234_567, 123.46));
+    }
+
+    #[test]
+    fn axis_that_also_says_that_it_is_logarithmic_is_read() {
+        let axis: Axis = serde_json::from_str(r#"{"label":"us","logarithmic":true}"#).unwrap();
+        assert_eq!(axis.label, "us");
     }
 }

@@ -52,22 +52,15 @@ impl Lines {
         &mut self.0[index].points
     }
 
-    /// The plot of them, with the labels of its axes, both of which are logarithmic.
+    /// The plot of them, with the labels of its axes.
     pub(super) fn plot(self, topic: &str, title: &str, x: &str, y: &str) -> Series {
         Series {
             topic: topic.into(),
             title: title.into(),
-            x: axis(x),
-            y: axis(y),
+            x: Axis::new(x),
+            y: Axis::new(y),
             lines: self.0,
         }
-    }
-}
-
-fn axis(label: &str) -> Axis {
-    Axis {
-        label: label.into(),
-        logarithmic: true,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use plotters::coord::Shift;
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
+use plotters::coord::combinators::{LogCoord, WithKeyPoints};
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -124,20 +124,18 @@ fn look(class: Class, index: usize) -> Look {
 }
 
 fn draw_chart(area: &Area<'_>, series: &Series, lines: &[(&Line, Look)]) -> Result<()> {
-    let xs = lines.iter().flat_map(|(line, _)| line.points.iter());
-    let x = Scale::of(&series.x, xs.map(|(x, _)| *x).collect()).at_points();
-    let ys = lines.iter().flat_map(|(line, _)| line.points.iter());
-    let y = Scale::of(
-        &series.y,
-        ys.flat_map(|(_, values)| values.clone()).collect(),
-    );
+    let points = || lines.iter().flat_map(|(line, _)| &line.points);
+    let xs: Vec<_> = points().map(|&(x, _)| x).collect();
+    let ys = points().flat_map(|(_, values)| values.iter().copied());
+    let x = Scale::of(&series.x, &xs).with_ticks_at(xs);
+    let y = Scale::of(&series.y, &ys.collect::<Vec<_>>());
     let mut chart = ChartBuilder::on(area)
         .caption(&series.title, (FONT, 18))
         .margin(14)
         .margin_right(6)
         .x_label_area_size(48)
         .y_label_area_size(76)
-        .build_cartesian_2d(x.clone(), y.clone())?;
+        .build_cartesian_2d(x.coordinate(), y.coordinate())?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -145,10 +143,8 @@ fn draw_chart(area: &Area<'_>, series: &Series, lines: &[(&Line, Look)]) -> Resu
         .axis_style(RGBColor(0x80, 0x80, 0x80))
         .label_style((FONT, 13))
         .axis_desc_style((FONT, 15))
-        .x_labels(x.ticks.len().max(2))
-        .y_labels(y.ticks.len().max(2))
-        .x_label_formatter(&|&at| x.axis.point(at))
-        .y_label_formatter(&|&at| y.axis.point(at))
+        .x_label_formatter(&|&at| series.x.point(at))
+        .y_label_formatter(&|&at| series.y.point(at))
         .x_desc(&series.x.label)
         .y_desc(&series.y.label)
         .draw()?;
@@ -161,13 +157,12 @@ fn draw_chart(area: &Area<'_>, series: &Series, lines: &[(&Line, Look)]) -> Resu
     Ok(())
 }
 
-type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Scale, Scale>>;
+type Coordinate = WithKeyPoints<LogCoord<f64>>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Coordinate, Coordinate>>;
 
 /// The line through the medians, and at each point the range.
 fn draw_line(chart: &mut Chart<'_, '_>, line: &Line, look: Look) -> Result<()> {
-    let spreads = line.points.iter();
-    let spreads = spreads.filter_map(|(at, values)| Some((*at, Spread::of(values)?)));
-    let spreads: Vec<_> = spreads.collect();
+    let spreads = spreads(line, chart.x_range().start, chart.y_range().start);
     let medians = spreads.iter().map(|&(at, spread)| (at, spread.median));
     let medians: Vec<_> = medians.collect();
     if let Some((dash, gap)) = look.dashes {
@@ -191,6 +186,15 @@ fn draw_line(chart: &mut Chart<'_, '_>, line: &Line, look: Look) -> Result<()> {
         PathElement::new(ends, look.colour.mix(0.6).stroke_width(1))
     }))?;
     Ok(())
+}
+
+/// Where a line is drawn. What has no logarithm is at the lower end of an axis.
+fn spreads(line: &Line, least_x: f64, least_y: f64) -> Vec<(f64, Spread)> {
+    let spreads = line.points.iter().filter_map(|(at, values)| {
+        let values: Vec<_> = values.iter().map(|value| value.max(least_y)).collect();
+        Some((at.max(least_x), Spread::of(&values)?))
+    });
+    spreads.collect()
 }
 
 /// Beside the plot, in the order in which the lines end there.
@@ -219,100 +223,48 @@ fn draw_legend(area: &Area<'_>, lines: &[(&Line, Look)]) -> Result<()> {
     Ok(())
 }
 
-/// An axis: how values lie on it. One type for both kinds of axes makes one type of chart.
+/// The ends of an axis, which is logarithmic, and its ticks.
 #[derive(Clone, Debug)]
 struct Scale {
-    axis: Axis,
     least: f64,
     most: f64,
-    /// Where there are values.
-    points: Vec<f64>,
     ticks: Vec<f64>,
 }
 
 impl Scale {
-    /// For these values.
-    fn of(axis: &Axis, mut values: Vec<f64>) -> Self {
-        values.retain(|value| value.is_finite() && (*value > 0.0 || !axis.logarithmic));
-        let spread = Spread::of(&values).unwrap_or(Spread {
-            least: 1.0,
-            median: 1.0,
-            most: 1.0,
-        });
-        values.sort_by(f64::total_cmp);
-        values.dedup();
-        if !axis.logarithmic {
-            return Self {
-                points: values,
-                ..Self::linear(axis, spread.least.min(0.0), spread.most)
-            };
-        }
-        let (least, most) = (spread.least / 1.2, spread.most * 1.2);
+    /// For those of the values that have a logarithm.
+    fn of(axis: &Axis, values: &[f64]) -> Self {
+        let values = values.iter().copied().filter(has_logarithm);
+        let spread = Spread::of(&values.collect::<Vec<_>>());
+        let (least, most) = spread.map_or((1.0, 1.0), |spread| (spread.least, spread.most));
+        let (least, most) = (least / 1.2, most * 1.2);
         let mut ticks = if axis.label.contains("bytes") {
             powers_of(4.0)
         } else {
             one_two_five(most / least)
         };
         ticks.retain(|&tick| least <= tick && tick <= most);
-        Self {
-            axis: axis.clone(),
-            least,
-            most,
-            points: values,
-            ticks,
-        }
-    }
-
-    fn linear(axis: &Axis, least: f64, most: f64) -> Self {
-        let most = if most > least { most } else { least + 1.0 };
-        let rough = (most - least) / 6.0;
-        let power = 10_f64.powf(rough.log10().floor());
-        let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
-        let step = steps.into_iter().find(|&step| step >= rough);
-        let step = step.unwrap_or(rough);
-        let numbers = (least / step).ceil() as i64..=(most / step) as i64;
-        Self {
-            axis: axis.clone(),
-            least,
-            most: most + (most - least) * 0.05,
-            points: Vec::new(),
-            ticks: numbers.map(|number| number as f64 * step).collect(),
-        }
+        Self { least, most, ticks }
     }
 
     /// With ticks where there are values, if they find room.
-    fn at_points(self) -> Self {
-        let few = self.axis.logarithmic && self.points.len() <= 10;
-        let ticks = if few { self.points.clone() } else { self.ticks };
+    fn with_ticks_at(self, mut values: Vec<f64>) -> Self {
+        values.retain(has_logarithm);
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        let few = values.len() <= 10;
+        let ticks = if few { values } else { self.ticks };
         Self { ticks, ..self }
     }
 
-    /// Where a value lies between the ends, from 0 to 1. What has no logarithm is at the lower.
-    fn place(&self, value: f64) -> f64 {
-        let share = if self.axis.logarithmic {
-            (value.max(self.least) / self.least).ln() / (self.most / self.least).ln()
-        } else {
-            (value - self.least) / (self.most - self.least)
-        };
-        share.clamp(0.0, 1.0)
+    fn coordinate(&self) -> Coordinate {
+        let range = (self.least..self.most).log_scale();
+        range.with_key_points(self.ticks.clone())
     }
 }
 
-impl Ranged for Scale {
-    type FormatOption = DefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, (begin, end): (i32, i32)) -> i32 {
-        begin + (f64::from(end - begin) * self.place(*value)).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, _hint: Hint) -> Vec<f64> {
-        self.ticks.clone()
-    }
-
-    fn range(&self) -> std::ops::Range<f64> {
-        self.least..self.most
-    }
+fn has_logarithm(value: &f64) -> bool {
+    value.is_finite() && *value > 0.0
 }
 
 /// From one on.
@@ -338,13 +290,6 @@ mod tests {
     use super::*;
     use crate::results::made_up;
 
-    fn axis(label: &str, logarithmic: bool) -> Axis {
-        Axis {
-            label: label.into(),
-            logarithmic,
-        }
-    }
-
     #[test]
     fn plot_shows_each_line_and_what_the_axes_are() {
         let svg = draw(&made_up::series(), &[]).unwrap();
@@ -368,19 +313,35 @@ mod tests {
     }
 
     #[test]
-    fn logarithmic_axis_has_equal_steps_for_equal_factors() {
-        let scale = Scale::of(&axis("us", true), vec![1.0, 10.0, 100.0]);
-        let [a, b, c] = [1.0, 10.0, 100.0].map(|value| scale.place(value));
-        assert!((b - a - (c - b)).abs() < 1e-9);
-        assert_eq!(scale.place(0.0), 0.0);
-        assert_eq!(scale.ticks, [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
+    fn ticks_are_one_two_and_five_or_powers_of_four() {
+        let ticks = |label| Scale::of(&Axis::new(label), &[0.0, 1.0, 100.0]).ticks;
+        assert_eq!(ticks("us"), [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
+        assert_eq!(ticks("bytes"), [1.0, 4.0, 16.0, 64.0]);
     }
 
     #[test]
-    fn linear_axis_begins_at_nothing() {
-        let scale = Scale::of(&axis("trips", false), vec![3.0, 55.0]);
-        assert_eq!(scale.place(0.0), 0.0);
-        assert_eq!(scale.ticks, [0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
+    fn ticks_are_at_few_values_but_not_at_many() {
+        let ticks = |values: Vec<f64>| {
+            let scale = Scale::of(&Axis::new("endpoints"), &values);
+            scale.with_ticks_at(values).ticks
+        };
+        assert_eq!(ticks(vec![30.0, 3.0, 0.0, 3.0]), [3.0, 30.0]);
+        let many = (1..=11).map(f64::from).collect();
+        assert_eq!(ticks(many), [1.0, 2.0, 5.0, 10.0]);
+    }
+
+    #[test]
+    fn value_without_logarithm_is_at_the_lower_end() {
+        let line = Line {
+            name: "naps".into(),
+            points: vec![(0.0, vec![0.0, 4.0, f64::NAN])],
+        };
+        let expected = Spread {
+            least: 0.5,
+            median: 0.5,
+            most: 4.0,
+        };
+        assert_eq!(spreads(&line, 0.25, 0.5), [(0.25, expected)]);
     }
 
     #[test]

@@ -136,15 +136,11 @@ impl Chart {
             Part::Pairs => "connections",
             _ => "bytes of a message",
         };
-        let axis = |label: &str| Axis {
-            label: label.to_owned(),
-            logarithmic: true,
-        };
         Series {
             topic: self.name.to_owned(),
             title: self.title.to_owned(),
-            x: axis(x),
-            y: axis(self.figure.title()),
+            x: Axis::new(x),
+            y: Axis::new(self.figure.title()),
             lines: who
                 .filter(|who| (self.who)(who))
                 .map(|who| self.line(results, who, &settings))
