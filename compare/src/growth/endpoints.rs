@@ -10,7 +10,7 @@ use zocket::{Port, Stream};
 use super::crowd::{Crowd, affordable};
 use super::pace::{Pace, Unit};
 use super::plot::{Lines, ONE_CONNECTION, ROUND_TRIPS};
-use super::waiting::{AtEpoll, AtPort, add_idle, register_idle, unix, zocket};
+use super::waiting::{add_idle, at_epoll, at_port, register_idle, zocket};
 use crate::results::Series;
 use crate::task::{Placement, Task};
 use crate::transports::zocket::BlockingStream;
@@ -48,10 +48,7 @@ pub(super) fn measure(pace: &Pace) -> Result<Series> {
 fn among_endpoints(pace: &Pace, counts: &[usize], lines: &mut Lines) -> Result<()> {
     let port = Arc::new(Port::new()?);
     let mut crowd = Crowd::<Stream>::new();
-    let mut at_port = zocket(|stream| AtPort {
-        port: Arc::clone(&port),
-        stream,
-    })?;
+    let mut at_port = at_port(&port)?;
     let mut by_read = zocket(BlockingStream)?;
     for &count in counts {
         crowd.grow(count, |end| register_idle(&port, end))?;
@@ -66,7 +63,7 @@ fn among_endpoints(pace: &Pace, counts: &[usize], lines: &mut Lines) -> Result<(
 fn among_sockets(pace: &Pace, counts: &[usize], lines: &mut Lines) -> Result<()> {
     let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
     let mut crowd = Crowd::<UnixStream>::new();
-    let mut at_epoll = unix(|socket| AtEpoll::new(Arc::clone(&epoll), socket))?;
+    let mut at_epoll = at_epoll(&epoll)?;
     for &count in counts {
         crowd.grow(count, |end| add_idle(&epoll, end))?;
         let nanos = pace.once(&mut *at_epoll, &TASK, Unit::Nanos)?;

@@ -8,7 +8,7 @@ use zocket::{Stream, WaitItem, wait_many};
 use super::crowd::{Crowd, affordable};
 use super::pace::{Pace, Run, Unit};
 use super::plot::{Lines, ONE_CONNECTION, ROUND_TRIPS};
-use super::waiting::{AmongMany, ByPoll, item, unix, zocket};
+use super::waiting::{among_many, by_poll, item};
 use crate::machine;
 use crate::results::Series;
 use crate::task::{Placement, Side, Task};
@@ -52,13 +52,11 @@ fn asleep(pace: &Pace, counts: &[usize]) -> Result<Lines> {
     for &count in counts {
         // One at a time: what was made before has its descriptors.
         if !affordable::<Stream>(&[count])?.is_empty() {
-            let idle = Crowd::of(count - 1)?;
-            let contestant = zocket(|stream| AmongMany { stream, idle })?;
+            let contestant = among_many(Crowd::of(count - 1)?)?;
             add("wait_many, round trip", count, contestant);
         }
         if !affordable::<UnixStream>(&[count])?.is_empty() {
-            let idle = Crowd::of(count - 1)?;
-            let contestant = unix(|socket| ByPoll { socket, idle })?;
+            let contestant = by_poll(Crowd::of(count - 1)?)?;
             add("poll over AF_UNIX, round trip", count, contestant);
         }
     }

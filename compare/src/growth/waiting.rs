@@ -1,6 +1,5 @@
 //! Ends that wait for one message beside many others, in different ways.
 
-use std::fmt;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -34,7 +33,7 @@ pub(super) fn zocket<C: Channel>(wrap: impl FnOnce(Stream) -> C) -> Result<Box<d
 }
 
 /// The same over the kernel's sockets.
-pub(super) fn unix<C: Channel>(wrap: impl FnOnce(UnixStream) -> C) -> Result<Box<dyn Contestant>> {
+fn unix<C: Channel>(wrap: impl FnOnce(UnixStream) -> C) -> Result<Box<dyn Contestant>> {
     let (ours, theirs) = UnixStream::pair()?;
     let mut parcel = Parcel::default();
     parcel.put(theirs);
@@ -51,64 +50,58 @@ pub(super) fn add_idle(epoll: &Epoll, end: &UnixStream) -> Result<()> {
     Ok(epoll.add(end, EpollEvent::new(EpollFlags::EPOLLIN, BUSY + 1))?)
 }
 
-/// What was read after a wait that said that there is something.
-fn some<E: fmt::Debug>(read: Result<usize, E>) -> usize {
-    let n = read.expect("there is something to read");
-    assert!(n > 0, "the other side has ended");
-    n
+/// An end that is waited for beside others.
+struct Beside<E, R> {
+    end: E,
+    /// Waits, and then reads what is there without waiting again.
+    read: R,
 }
 
-/// Waits at a port: registers, takes the packet, reads.
-pub(super) struct AtPort {
-    pub(super) port: Arc<Port>,
-    pub(super) stream: Stream,
-}
-
-impl Channel for AtPort {
+impl<E, R> Channel for Beside<E, R>
+where
+    E: Write + Send + 'static,
+    R: FnMut(&mut E, &mut [u8]) -> usize + Send + 'static,
+{
     fn send(&mut self, message: &[u8]) {
-        self.stream
-            .write_all(message)
-            .expect("the other side reads");
+        self.end.write_all(message).expect("the other side reads");
     }
 
     fn receive(&mut self, buf: &mut [u8]) {
-        let Self { port, stream } = self;
         let mut received = 0;
         while received < buf.len() {
-            port.register(stream, BUSY, ARRIVAL, Trigger::Level)
-                .expect("the first time there was no error either");
-            let packet = port.wait(None).expect("nothing is wrong with the port");
-            assert!(matches!(packet, Packet::Signals { key: BUSY, .. }));
-            let n = stream.try_read(&mut buf[received..]);
-            received += some(n);
+            let n = (self.read)(&mut self.end, &mut buf[received..]);
+            assert!(n > 0, "the other side has ended");
+            received += n;
         }
     }
+}
+
+/// What was waited for, and so is there.
+const SOMETHING: &str = "there is something to read";
+
+/// Waits at a port: registers, takes the packet, reads.
+pub(super) fn at_port(port: &Arc<Port>) -> Result<Box<dyn Contestant>> {
+    let port = Arc::clone(port);
+    let read = move |stream: &mut Stream, buf: &mut [u8]| {
+        port.register(stream, BUSY, ARRIVAL, Trigger::Level)
+            .expect("the first time there was no error either");
+        let packet = port.wait(None).expect("nothing is wrong with the port");
+        assert!(matches!(packet, Packet::Signals { key: BUSY, .. }));
+        stream.try_read(buf).expect(SOMETHING)
+    };
+    zocket(|end| Beside { end, read })
 }
 
 /// Waits for many endpoints at once, each time anew.
-pub(super) struct AmongMany {
-    pub(super) stream: Stream,
-    pub(super) idle: Crowd<Stream>,
-}
-
-impl Channel for AmongMany {
-    fn send(&mut self, message: &[u8]) {
-        self.stream
-            .write_all(message)
-            .expect("the other side reads");
-    }
-
-    fn receive(&mut self, buf: &mut [u8]) {
-        let mut received = 0;
-        while received < buf.len() {
-            let busy = [&self.stream];
-            let mut items: Vec<_> = self.idle.ends().iter().chain(busy).map(item).collect();
-            wait_many(&mut items, None).expect("somebody answers");
-            assert!(items.last().is_some_and(WaitItem::is_met));
-            let n = self.stream.try_read(&mut buf[received..]);
-            received += some(n);
-        }
-    }
+pub(super) fn among_many(idle: Crowd<Stream>) -> Result<Box<dyn Contestant>> {
+    let read = move |stream: &mut Stream, buf: &mut [u8]| {
+        let busy = [&*stream];
+        let mut items: Vec<_> = idle.ends().iter().chain(busy).map(item).collect();
+        wait_many(&mut items, None).expect("somebody answers");
+        assert!(items.last().is_some_and(WaitItem::is_met));
+        stream.try_read(buf).expect(SOMETHING)
+    };
+    zocket(|end| Beside { end, read })
 }
 
 /// Waits for a message.
@@ -117,63 +110,31 @@ pub(super) fn item(end: &Stream) -> WaitItem<'_> {
 }
 
 /// Waits at an epoll.
-pub(super) struct AtEpoll {
-    epoll: Arc<Epoll>,
-    socket: UnixStream,
-}
-
-impl AtEpoll {
-    pub(super) fn new(epoll: Arc<Epoll>, socket: UnixStream) -> Self {
+pub(super) fn at_epoll(epoll: &Arc<Epoll>) -> Result<Box<dyn Contestant>> {
+    let watch = Arc::clone(epoll);
+    let read = move |socket: &mut UnixStream, buf: &mut [u8]| {
+        let mut events = [EpollEvent::empty(); 16];
+        assert_eq!(watch.wait(&mut events, EpollTimeout::NONE), Ok(1));
+        assert_eq!(events[0].data(), BUSY);
+        socket.read(buf).expect(SOMETHING)
+    };
+    unix(|end| {
         epoll
-            .add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, BUSY))
+            .add(&end, EpollEvent::new(EpollFlags::EPOLLIN, BUSY))
             .expect("a socket can be watched");
-        Self { epoll, socket }
-    }
-}
-
-impl Channel for AtEpoll {
-    fn send(&mut self, message: &[u8]) {
-        self.socket
-            .write_all(message)
-            .expect("the other side reads");
-    }
-
-    fn receive(&mut self, buf: &mut [u8]) {
-        let mut received = 0;
-        while received < buf.len() {
-            let mut events = [EpollEvent::empty(); 16];
-            let count = self.epoll.wait(&mut events, EpollTimeout::NONE);
-            assert_eq!(count, Ok(1));
-            assert_eq!(events[0].data(), BUSY);
-            let n = self.socket.read(&mut buf[received..]);
-            received += some(n);
-        }
-    }
+        Beside { end, read }
+    })
 }
 
 /// Polls many sockets at once, each time anew.
-pub(super) struct ByPoll {
-    pub(super) socket: UnixStream,
-    pub(super) idle: Crowd<UnixStream>,
-}
-
-impl Channel for ByPoll {
-    fn send(&mut self, message: &[u8]) {
-        self.socket
-            .write_all(message)
-            .expect("the other side reads");
-    }
-
-    fn receive(&mut self, buf: &mut [u8]) {
-        let mut received = 0;
-        while received < buf.len() {
-            let all = self.idle.ends().iter().chain([&self.socket]);
-            let fds = all.map(|end| PollFd::new(end.as_fd(), PollFlags::POLLIN));
-            let mut fds: Vec<_> = fds.collect();
-            assert_eq!(poll(&mut fds, PollTimeout::NONE), Ok(1));
-            assert_eq!(fds.last().and_then(PollFd::any), Some(true));
-            let n = self.socket.read(&mut buf[received..]);
-            received += some(n);
-        }
-    }
+pub(super) fn by_poll(idle: Crowd<UnixStream>) -> Result<Box<dyn Contestant>> {
+    let read = move |socket: &mut UnixStream, buf: &mut [u8]| {
+        let all = idle.ends().iter().chain([&*socket]);
+        let fds = all.map(|end| PollFd::new(end.as_fd(), PollFlags::POLLIN));
+        let mut fds: Vec<_> = fds.collect();
+        assert_eq!(poll(&mut fds, PollTimeout::NONE), Ok(1));
+        assert_eq!(fds.last().and_then(PollFd::any), Some(true));
+        socket.read(buf).expect(SOMETHING)
+    };
+    unix(|end| Beside { end, read })
 }
