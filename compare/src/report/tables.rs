@@ -38,8 +38,21 @@ fn align(texts: usize, table: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
-    items.into_iter().map(|item| item.to_string()).collect()
+/// A table of what is known of each row in each column; both have a title.
+fn grid<'a, R: Copy, C: Copy>(
+    corner: &str,
+    columns: impl IntoIterator<Item = (String, C)>,
+    rows: impl IntoIterator<Item = (&'a str, R)>,
+    value: impl Fn(R, C) -> Option<String>,
+) -> String {
+    let (mut head, columns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+    head.insert(0, corner.to_owned());
+    let rows = rows.into_iter().map(|(title, row)| {
+        let values = columns.iter().map(|&column| value(row, column));
+        let values = values.map(|value| value.unwrap_or(NOTHING.to_owned()));
+        [title.to_owned()].into_iter().chain(values).collect()
+    });
+    markdown(1, &head, rows.collect())
 }
 
 impl Results {
@@ -84,18 +97,25 @@ impl Cell {
 
 /// One setting: a row for each contestant, a column for each figure.
 pub(super) fn detail(results: &Results, part: Part, setting: Setting) -> String {
-    let mut head = texts(["contestant"]);
-    head.extend(texts(figures(part).iter().map(|figure| figure.title())));
-    let settings = [setting];
-    let rows = results.participants(part, &settings).map(|identity| {
-        let cell = results.cell(&identity.key, part, setting);
-        let values = figures(part).iter().map(|&figure| {
-            let spread = cell.and_then(|cell| cell.spread(figure));
-            spread.map_or(NOTHING.to_owned(), figure::spread)
-        });
-        [identity.title.clone()].into_iter().chain(values).collect()
-    });
-    markdown(1, &head, rows.collect())
+    let figures = figures(part).iter();
+    let columns = figures.map(|&figure| (figure.title().to_owned(), (setting, figure)));
+    contestants(results, part, columns.collect(), figure::spread)
+}
+
+/// A row for each contestant, a column for each setting and figure.
+fn contestants(
+    results: &Results,
+    part: Part,
+    columns: Vec<(String, (Setting, Figure))>,
+    show: fn(Spread) -> String,
+) -> String {
+    let settings: Vec<_> = columns.iter().map(|&(_, (setting, _))| setting).collect();
+    let rows = results.participants(part, &settings);
+    let rows = rows.map(|who| (who.title.as_str(), who));
+    grid("contestant", columns, rows, |who, (setting, figure)| {
+        let cell = results.cell(&who.key, part, setting)?;
+        Some(show(cell.spread(figure)?))
+    })
 }
 
 /// What is shown of the cells of a part.
@@ -126,24 +146,12 @@ fn figures(part: Part) -> &'static [Figure] {
 }
 
 /// Several settings: a row for each contestant, a column for each setting, medians only.
-fn overview(
-    results: &Results,
-    part: Part,
-    columns: &[(String, Setting)],
-    figure: Figure,
-) -> String {
-    let settings: Vec<_> = columns.iter().map(|&(_, setting)| setting).collect();
-    let mut head = texts(["contestant"]);
-    head.extend(columns.iter().map(|(title, _)| title.clone()));
-    let rows = results.participants(part, &settings).map(|identity| {
-        let values = settings.iter().map(|&setting| {
-            let cell = results.cell(&identity.key, part, setting);
-            let spread = cell.and_then(|cell| cell.spread(figure));
-            spread.map_or(NOTHING.to_owned(), |spread| figure::number(spread.median))
-        });
-        [identity.title.clone()].into_iter().chain(values).collect()
-    });
-    markdown(1, &head, rows.collect())
+fn overview(results: &Results, part: Part, settings: &[Setting], figure: Figure) -> String {
+    let columns = settings.iter();
+    let columns = columns.map(|&setting| (column(part, setting), (setting, figure)));
+    contestants(results, part, columns.collect(), |spread| {
+        figure::number(spread.median)
+    })
 }
 
 /// All tables of a part: what matters of it at a glance, and then all of it, folded up.
@@ -169,23 +177,17 @@ pub(super) fn part(results: &Results, part: Part) -> String {
 fn overviews(results: &Results, part: Part, measured: &[Setting]) -> Vec<(String, String)> {
     let mut tables = Vec::new();
     for placement in [Placement::TwoCpus, Placement::OneCpu, Placement::Free] {
-        let here = measured
-            .iter()
-            .filter(|setting| setting.placement == placement);
-        let columns: Vec<_> = here
-            .map(|&setting| (column(part, setting), setting))
-            .collect();
-        if columns.is_empty() {
+        let here = measured.iter().copied();
+        let here = here.filter(|setting| setting.placement == placement);
+        let here: Vec<_> = here.collect();
+        if here.is_empty() {
             continue;
         }
+        let place = capitalised(&placement.to_string());
         for &figure in overview_figures(part) {
             tables.push((
-                format!(
-                    "{}, {}",
-                    capitalised(&placement.to_string()),
-                    figure.title()
-                ),
-                overview(results, part, &columns, figure),
+                format!("{place}, {}", figure.title()),
+                overview(results, part, &here, figure),
             ));
         }
     }
@@ -232,26 +234,16 @@ pub(super) fn facts(results: &Results) -> String {
 }
 
 fn topic_table(results: &Results, facts: &[&Fact]) -> String {
-    let columns = distinct(
-        facts
-            .iter()
-            .map(|fact| (fact.what.as_str(), fact.unit.as_str())),
-    );
-    let mut head = texts(["subject"]);
-    head.extend(columns.iter().map(|&(what, unit)| with_unit(what, unit)));
-    let subjects = distinct(facts.iter().map(|fact| fact.subject.as_str()));
-    let rows = subjects.into_iter().map(|subject| {
-        let values = columns.iter().map(|&(what, _)| {
-            let fact = facts
-                .iter()
-                .find(|fact| fact.subject == subject && fact.what == what);
-            let spread = fact.and_then(|fact| Spread::of(&fact.values));
-            spread.map_or(NOTHING.to_owned(), figure::spread)
-        });
-        let title = results.title(subject).to_owned();
-        [title].into_iter().chain(values).collect()
-    });
-    markdown(1, &head, rows.collect())
+    let columns = facts.iter().map(|fact| (&*fact.what, &*fact.unit));
+    let columns = distinct(columns).into_iter();
+    let columns = columns.map(|(what, unit)| (with_unit(what, unit), what));
+    let subjects = distinct(facts.iter().map(|fact| &*fact.subject)).into_iter();
+    let rows = subjects.map(|subject| (results.title(subject), subject));
+    grid("subject", columns, rows, |subject, what| {
+        let mut facts = facts.iter();
+        let fact = facts.find(|fact| fact.subject == subject && fact.what == what)?;
+        Some(figure::spread(Spread::of(&fact.values)?))
+    })
 }
 
 /// The values of a plot, for those who do not see it.
@@ -263,17 +255,13 @@ pub(super) fn series(series: &Series) -> String {
 fn series_table(series: &Series) -> String {
     let points = series.lines.iter().flat_map(|line| &line.points);
     let xs = distinct(points.map(|&(x, _)| x));
-    let mut head = texts([format!("{} by {}", series.y.label, series.x.label)]);
-    head.extend(xs.iter().map(|&x| series.x.point(x)));
-    let rows = series.lines.iter().map(|line| {
-        let values = xs.iter().map(|at| {
-            let point = line.points.iter().find(|(x, _)| x == at);
-            let spread = point.and_then(|(_, values)| Spread::of(values));
-            spread.map_or(NOTHING.to_owned(), |spread| figure::number(spread.median))
-        });
-        [line.name.clone()].into_iter().chain(values).collect()
-    });
-    markdown(1, &head, rows.collect())
+    let columns = xs.into_iter().map(|x| (series.x.point(x), x));
+    let rows = series.lines.iter().map(|line| (&*line.name, line));
+    let corner = format!("{} by {}", series.y.label, series.x.label);
+    grid(&corner, columns, rows, |line, at| {
+        let (_, values) = line.points.iter().find(|&&(x, _)| x == at)?;
+        Some(figure::number(Spread::of(values)?.median))
+    })
 }
 
 /// A count has no unit.
@@ -323,7 +311,7 @@ mod tests {
     #[test]
     fn numbers_are_on_the_right() {
         let rows = vec![vec!["a".into(), "1".into()]];
-        let table = markdown(1, &texts(["who", "what"]), rows);
+        let table = markdown(1, &["who", "what"].map(str::to_owned), rows);
         assert_eq!(table, "| who | what |\n|-----|-----:|\n| a   |    1 |\n");
     }
 
