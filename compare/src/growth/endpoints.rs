@@ -9,21 +9,12 @@ use zocket::{Port, Stream};
 
 use super::crowd::{Crowd, affordable};
 use super::pace::{Pace, Unit};
-use super::plot::{Lines, ONE_CONNECTION, ROUND_TRIPS};
+use super::plot::{Lines, TRIPS_ON_ONE_CPU};
 use super::waiting::{add_idle, at_epoll, at_port, register_idle, zocket};
 use crate::results::Series;
-use crate::task::{Placement, Task};
 use crate::transports::zocket::BlockingStream;
 
 const COUNTS: [usize; 9] = [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000];
-
-/// On one CPU, where an answer that nobody waits for awake costs a sleep and a wake-up, and
-/// no more: between two, the machine's own wake-ups would hide everything else.
-const TASK: Task = Task {
-    job: ROUND_TRIPS,
-    placement: Placement::OneCpu,
-    ..ONE_CONNECTION
-};
 
 /// Round trips with one of many endpoints.
 pub(super) fn measure(pace: &Pace) -> Result<Series> {
@@ -52,9 +43,9 @@ fn among_endpoints(pace: &Pace, counts: &[usize], lines: &mut Lines) -> Result<(
     let mut by_read = zocket(BlockingStream)?;
     for &count in counts {
         crowd.grow(count, |end| register_idle(&port, end))?;
-        let nanos = pace.once(&mut *at_port, &TASK, Unit::Nanos)?;
+        let nanos = pace.once(&mut *at_port, &TRIPS_ON_ONE_CPU, Unit::Nanos)?;
         lines.add("zocket, Port::wait", count, nanos);
-        let nanos = pace.once(&mut *by_read, &TASK, Unit::Nanos)?;
+        let nanos = pace.once(&mut *by_read, &TRIPS_ON_ONE_CPU, Unit::Nanos)?;
         lines.add("zocket, blocking read of the one", count, nanos);
     }
     Ok(())
@@ -66,7 +57,7 @@ fn among_sockets(pace: &Pace, counts: &[usize], lines: &mut Lines) -> Result<()>
     let mut at_epoll = at_epoll(&epoll)?;
     for &count in counts {
         crowd.grow(count, |end| add_idle(&epoll, end))?;
-        let nanos = pace.once(&mut *at_epoll, &TASK, Unit::Nanos)?;
+        let nanos = pace.once(&mut *at_epoll, &TRIPS_ON_ONE_CPU, Unit::Nanos)?;
         lines.add("AF_UNIX, epoll", count, nanos);
     }
     Ok(())

@@ -25,6 +25,14 @@ pub(super) const ROUND_TRIPS: Job = Job::RoundTrips {
     think: Duration::ZERO,
 };
 
+/// Round trips on one CPU, where an answer that nobody waits for awake costs a sleep and a
+/// wake-up, and no more: between two, the machine's own wake-ups would hide everything else.
+pub(super) const TRIPS_ON_ONE_CPU: Task = Task {
+    job: ROUND_TRIPS,
+    placement: Placement::OneCpu,
+    ..ONE_CONNECTION
+};
+
 /// Lines and points, in the order in which they first came.
 #[derive(Debug, Default)]
 pub(super) struct Lines(Vec<Line>);

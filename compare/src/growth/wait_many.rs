@@ -7,21 +7,14 @@ use zocket::{Stream, WaitItem, wait_many};
 
 use super::crowd::{Crowd, affordable};
 use super::pace::{Pace, Run, Unit};
-use super::plot::{Lines, ONE_CONNECTION, ROUND_TRIPS};
+use super::plot::{Lines, TRIPS_ON_ONE_CPU};
 use super::waiting::{among_many, by_poll, item};
 use crate::machine;
 use crate::results::Series;
-use crate::task::{Placement, Side, Task};
+use crate::task::{Placement, Side};
 
 /// Beyond 128 descriptors are polled.
 const COUNTS: [usize; 9] = [1, 4, 16, 64, 128, 129, 256, 1_024, 4_096];
-
-/// As [beside idle endpoints](super::endpoints).
-const TASK: Task = Task {
-    job: ROUND_TRIPS,
-    placement: Placement::OneCpu,
-    ..ONE_CONNECTION
-};
 
 /// Calls that sleep until the last of so many is ready, and calls that find it so.
 pub(super) fn measure(pace: &Pace) -> Result<Series> {
@@ -44,7 +37,7 @@ fn asleep(pace: &Pace, counts: &[usize]) -> Result<Lines> {
             line,
             x,
             contestant: contestants.len(),
-            task: TASK,
+            task: TRIPS_ON_ONE_CPU,
             unit: Unit::Nanos,
         });
         contestants.push(contestant);
