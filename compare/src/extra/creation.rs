@@ -6,12 +6,12 @@ use std::os::unix::net;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use zocket::{Builder, MIN_CAPACITY, Stream};
 
 use super::fact;
 use super::memory::Memory;
-use crate::channel::{Channel, Parcel, Transport};
+use crate::channel::Transport;
 use crate::machine;
 use crate::results::Fact;
 use crate::transports::kernel::{Pipe, UnixStream};
@@ -45,9 +45,12 @@ const fn rounds(quick: bool) -> Rounds {
     }
 }
 
-/// A connected pair, both ends in this process.
+/// A connected pair, both ends in this process, with the buffers that it has by itself.
 trait Pair: Sized {
     fn make() -> Result<Self>;
+
+    /// Packs and unpacks the other end, as for another process.
+    fn hand_over(self) -> Result<Self>;
 
     /// Sends a message each way.
     fn use_once(&mut self) -> Result<()>;
@@ -65,27 +68,23 @@ struct Entry {
 }
 
 impl Entry {
-    const fn new<P: Pair, T: Transport>() -> Self {
-        Self::named::<P, HandedOver<T>>(T::NAME.key)
-    }
-
-    const fn named<P: Pair, H: Pair>(key: &'static str) -> Self {
+    const fn new<P: Pair>(key: &'static str) -> Self {
         Self {
             key,
-            plain: once::<P>,
-            handed_over: once::<H>,
-            descriptors: descriptors::<H>,
-            hold: hold::<H>,
+            plain: || P::make()?.use_once(),
+            handed_over: || handed_over::<P>().map(drop),
+            descriptors: descriptors::<P>,
+            hold: hold::<P>,
         }
     }
 }
 
 const ALL: [Entry; 4] = [
-    Entry::new::<(Stream, Stream), BlockingStream>(),
+    Entry::new::<(Stream, Stream)>(BlockingStream::NAME.key),
     // What the rest costs, beside the memory of the rings.
-    Entry::named::<Small<false>, Small<true>>("zocket stream of 4 KiB"),
-    Entry::new::<(net::UnixStream, net::UnixStream), UnixStream>(),
-    Entry::new::<Pipes, Pipe>(),
+    Entry::new::<Small>("zocket stream of 4 KiB"),
+    Entry::new::<(net::UnixStream, net::UnixStream)>(UnixStream::NAME.key),
+    Entry::new::<Pipes>(Pipe::NAME.key),
 ];
 
 /// Everything about each of them.
@@ -126,15 +125,17 @@ fn times(rounds: usize, what: &str, way: fn(&Entry) -> fn() -> Result<()>) -> Re
         .collect())
 }
 
-fn once<P: Pair>() -> Result<()> {
-    P::make()?.use_once()
+/// Makes a pair, hands its other end over, and uses it.
+fn handed_over<P: Pair>() -> Result<P> {
+    let mut pair = P::make()?.hand_over()?;
+    pair.use_once()?;
+    Ok(pair)
 }
 
 /// How many descriptors a pair has.
 fn descriptors<P: Pair>() -> Result<usize> {
     let before = machine::descriptors()?;
-    let mut pair = P::make()?;
-    pair.use_once()?;
+    let _pair = handed_over::<P>()?;
     let after = machine::descriptors()?;
     Ok(after - before)
 }
@@ -184,13 +185,11 @@ pub(crate) fn hold_pairs(key: &str, pairs: usize) -> Result<()> {
 
 fn hold<P: Pair>(count: usize) -> Result<Memory> {
     // What comes once for the process is there before.
-    once::<P>()?;
+    drop(handed_over::<P>()?);
     let mut all = Vec::with_capacity(count);
     let before = Memory::now()?;
     for _ in 0..count {
-        let mut pair = P::make()?;
-        pair.use_once()?;
-        all.push(pair);
+        all.push(handed_over::<P>()?);
     }
     let each = Memory::now()?.each_since(before, count);
     drop(all);
@@ -206,14 +205,22 @@ fn pass(a: &mut impl Write, b: &mut impl Read) -> Result<()> {
     Ok(())
 }
 
+fn pass_both_ways<T: Read + Write>((a, b): &mut (T, T)) -> Result<()> {
+    pass(a, b)?;
+    pass(b, a)
+}
+
 impl Pair for (Stream, Stream) {
     fn make() -> Result<Self> {
         Ok(Stream::pair()?)
     }
 
+    fn hand_over(self) -> Result<Self> {
+        Ok((self.0, OwnedFd::from(self.1).try_into()?))
+    }
+
     fn use_once(&mut self) -> Result<()> {
-        pass(&mut self.0, &mut self.1)?;
-        pass(&mut self.1, &mut self.0)
+        pass_both_ways(self)
     }
 }
 
@@ -222,27 +229,29 @@ impl Pair for (net::UnixStream, net::UnixStream) {
         Ok(net::UnixStream::pair()?)
     }
 
+    fn hand_over(self) -> Result<Self> {
+        Ok((self.0, OwnedFd::from(self.1).into()))
+    }
+
     fn use_once(&mut self) -> Result<()> {
-        pass(&mut self.0, &mut self.1)?;
-        pass(&mut self.1, &mut self.0)
+        pass_both_ways(self)
     }
 }
 
-/// A pair with the smallest rings, one end of which was perhaps packed and unpacked.
-struct Small<const HANDED_OVER: bool>(Stream, Stream);
+/// A pair with the smallest rings.
+struct Small((Stream, Stream));
 
-impl<const HANDED_OVER: bool> Pair for Small<HANDED_OVER> {
+impl Pair for Small {
     fn make() -> Result<Self> {
-        let (a, b) = Builder::new().capacity(MIN_CAPACITY).stream_pair()?;
-        Ok(match HANDED_OVER {
-            true => Self(a, Stream::try_from(OwnedFd::from(b))?),
-            false => Self(a, b),
-        })
+        Ok(Self(Builder::new().capacity(MIN_CAPACITY).stream_pair()?))
+    }
+
+    fn hand_over(self) -> Result<Self> {
+        Ok(Self(self.0.hand_over()?))
     }
 
     fn use_once(&mut self) -> Result<()> {
-        pass(&mut self.0, &mut self.1)?;
-        pass(&mut self.1, &mut self.0)
+        self.0.use_once()
     }
 }
 
@@ -254,31 +263,15 @@ impl Pair for Pipes {
         Ok(Self([io::pipe()?, io::pipe()?]))
     }
 
+    fn hand_over(self) -> Result<Self> {
+        let [(their_reader, writer), (reader, their_writer)] = self.0;
+        let their_reader = OwnedFd::from(their_reader).into();
+        let their_writer = OwnedFd::from(their_writer).into();
+        Ok(Self([(their_reader, writer), (reader, their_writer)]))
+    }
+
     fn use_once(&mut self) -> Result<()> {
         let mut both = self.0.iter_mut();
         both.try_for_each(|(reader, writer)| pass(writer, reader))
-    }
-}
-
-/// A pair whose other end came as it comes to another process.
-struct HandedOver<T: Transport>(T::End, T::End);
-
-impl<T: Transport> Pair for HandedOver<T> {
-    fn make() -> Result<Self> {
-        let mut parcel = Parcel::default();
-        let ours = T::connect(&mut parcel)?;
-        let theirs = T::accept(&mut parcel).context("the other end")?;
-        Ok(Self(T::complete(ours)?, theirs))
-    }
-
-    fn use_once(&mut self) -> Result<()> {
-        let Self(a, b) = self;
-        let (mut to_b, mut to_a) = ([0; MESSAGE.len()], [0; MESSAGE.len()]);
-        a.send(&MESSAGE);
-        b.receive(&mut to_b);
-        b.send(&MESSAGE);
-        a.receive(&mut to_a);
-        ensure!([to_a, to_b] == [MESSAGE; 2], "another message: {to_a:?}");
-        Ok(())
     }
 }
