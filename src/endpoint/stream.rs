@@ -95,20 +95,22 @@ impl<M: Park> Reader<M> {
         }
     }
 
-    /// After a [`read_at_once`](Self::read_at_once) that failed: looks, if that did not.
+    /// After a [`read_at_once`](Self::read_at_once) that failed: queued bytes, `MOST_AT_ONCE` and one if there
+    /// are more, none if that is not seen at once. Looks, if that did not.
     #[inline(always)]
-    pub(crate) fn look_for(&mut self, buf: &[u8]) {
-        if buf.len() > PIECE {
-            self.at_once(MOST_AT_ONCE + 1);
+    pub(crate) fn look_for(&mut self, buf: &[u8]) -> u64 {
+        match buf.len() <= PIECE {
+            true => self.seen_short(),
+            false => self.at_once(MOST_AT_ONCE + 1),
         }
     }
 
-    /// The read that costs a little more: what was [looked for](Self::look_for), from one place, with
+    /// The read that costs a little more: of what was [looked for](Self::look_for), from one place, with
     /// less queued than `buf` may take. `None`, and nothing was consumed, if it is another one;
     /// [`read`](Self::read) does it then, or tells why not.
-    pub(crate) fn read_queued(&mut self, buf: &mut [u8]) -> Option<usize> {
-        match self.ring.seen_short() {
-            queued @ 1..=MOST_AT_ONCE => {
+    pub(crate) fn read_queued(&mut self, buf: &mut [u8], queued: u64) -> Option<usize> {
+        match queued {
+            1..=MOST_AT_ONCE => {
                 let len = buf.len().min(queued as usize);
                 self.take(Kind::Stream, &mut buf[..len])
             }
@@ -119,8 +121,8 @@ impl<M: Park> Reader<M> {
     /// The one, or else the other.
     pub fn read_cheaply(&mut self, buf: &mut [u8]) -> Option<usize> {
         self.read_at_once(buf).or_else(|| {
-            self.look_for(buf);
-            self.read_queued(buf)
+            let queued = self.look_for(buf);
+            self.read_queued(buf, queued)
         })
     }
 

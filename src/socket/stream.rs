@@ -279,12 +279,12 @@ fn try_read(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
 /// Out of line, so that the usual case needs few registers.
 #[inline(never)]
 fn try_read_after_a_look(half: &mut Receiving, buf: &mut [u8]) -> Result<usize> {
-    half.end().look_for(buf);
-    if let Some(len) = half.end().read_queued(buf) {
-        return Ok(len);
-    }
-    if half.finds_nothing() {
+    let queued = half.end().look_for(buf);
+    if queued == 0 && half.finds_nothing() {
         return Err(Error::WouldBlock);
+    }
+    if let Some(len) = half.end().read_queued(buf, queued) {
+        return Ok(len);
     }
     try_read_any(half, buf)
 }
