@@ -57,7 +57,7 @@ pub(crate) struct Pace {
     pub(crate) rounds: usize,
     /// One round of one contestant.
     pub(crate) target: Duration,
-    /// With rests this counts and not the time.
+    /// With rests it takes as long as so many of the longest: ends learn how to wait.
     pub(crate) least_trips: u32,
     /// With several connections it takes so many times as long: threads take a while until all
     /// have begun, and on a CPU with many of them until each has had its turn.
@@ -81,9 +81,7 @@ impl Pace {
     /// The time for a round of it.
     pub(crate) fn target(self, setting: Setting) -> Duration {
         match setting.job {
-            Job::RoundTrips { think } if !think.is_zero() => {
-                self.target.max(think * self.least_trips)
-            }
+            Job::RoundTrips { think } if !think.is_zero() => RESTS[1] * self.least_trips,
             _ if setting.connections > 1 => self.target * self.several,
             _ => self.target,
         }
