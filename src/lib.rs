@@ -94,10 +94,14 @@ struct Readme;
 )))]
 compile_error!("zocket needs 64-bit Linux: it is built on memfd, futex and membarrier");
 
+#[cfg(feature = "_async")]
+pub mod asynchronous;
 mod endpoint;
 mod error;
 mod layout;
 mod mem;
+#[cfg(feature = "mio")]
+pub mod mio;
 mod observe;
 mod port;
 mod rights;
@@ -108,6 +112,10 @@ mod sys;
 mod wait;
 pub mod zx;
 
+#[cfg(feature = "async-io")]
+pub use asynchronous::async_io;
+#[cfg(feature = "tokio")]
+pub use asynchronous::tokio;
 pub use error::{Error, Result, Violation};
 pub use layout::{FenceMode, Kind, MAX_CAPACITY, MIN_CAPACITY};
 pub use mem::{SharedSlice, SharedSliceMut};

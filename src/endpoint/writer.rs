@@ -276,7 +276,7 @@ impl<M: Park> Writer<M> {
         spinner: &mut Spinner,
         deadline: Deadline,
     ) -> Result<()> {
-        let want = (len as u64).min(self.ring.capacity() / 4).max(1);
+        let want = self.useful_part(len);
         self.block(want, waiter::FUTEX | waiter::SOFT, spinner, deadline)
     }
 
@@ -287,17 +287,7 @@ impl<M: Park> Writer<M> {
         spinner: &mut Spinner,
         deadline: Deadline,
     ) -> Result<()> {
-        let arming = Arming {
-            role: Role::Producer,
-            how,
-            want,
-        };
-        let soft = how & waiter::SOFT != 0;
-        let mut condition = Space {
-            writer: self,
-            want,
-            soft,
-        };
+        let (mut condition, arming) = self.waiting(want, how);
         wait::block(&mut condition, arming, spinner, deadline)
     }
 
@@ -308,17 +298,40 @@ impl<M: Park> Writer<M> {
     /// [`Error::TooLarge`], [`Error::Protocol`], or what the system refused.
     pub fn arm(&mut self, least: usize) -> Result<bool> {
         check_fits(least as u64, self.capacity())?;
+        self.arm_doorbell(least as u64, waiter::DOORBELL)
+    }
+
+    /// Arms the doorbell for a useful part of `len` free payload bytes, as [`wait_some`](Self::wait_some)
+    /// waits for it.
+    ///
+    /// # Errors
+    /// As for [`arm`](Self::arm), but `len` may be of any size.
+    pub fn arm_some(&mut self, len: usize) -> Result<bool> {
+        let want = self.useful_part(len);
+        self.arm_doorbell(want, waiter::DOORBELL | waiter::SOFT)
+    }
+
+    fn arm_doorbell(&mut self, want: u64, how: u32) -> Result<bool> {
+        let (mut condition, arming) = self.waiting(want, how);
+        wait::arm_doorbell(&mut condition, arming)
+    }
+
+    fn useful_part(&self, len: usize) -> u64 {
+        (len as u64).min(self.ring.capacity() / 4).max(1)
+    }
+
+    fn waiting(&mut self, want: u64, how: u32) -> (Space<'_, M>, Arming) {
         let arming = Arming {
             role: Role::Producer,
-            how: waiter::DOORBELL,
-            want: least as u64,
+            how,
+            want,
         };
-        let mut condition = Space {
+        let condition = Space {
             writer: self,
-            want: least as u64,
-            soft: false,
+            want,
+            soft: how & waiter::SOFT != 0,
         };
-        wait::arm_doorbell(&mut condition, arming)
+        (condition, arming)
     }
 }
 

@@ -265,7 +265,7 @@ macro_rules! endpoint_calls {
                 })
             }
 
-            pub(super) fn link(&self) -> &Arc<Link> {
+            pub(crate) fn link(&self) -> &Arc<Link> {
                 self.receiving.link()
             }
         }
@@ -314,7 +314,9 @@ macro_rules! endpoint_calls {
             /// As [`wait_readable`](Self::wait_readable), but for
             /// [`Error::TimedOut`](crate::Error::TimedOut).
             pub fn arm_read(&mut self, least: usize) -> Result<Readiness> {
-                self.receiving.arm(least).map(Readiness::from_armed)
+                self.receiving
+                    .arm(Want::All(least))
+                    .map(Readiness::from_armed)
             }
 
             /// Prepares the descriptor for polling: unless at least `least` bytes are free or
@@ -324,16 +326,16 @@ macro_rules! endpoint_calls {
             /// # Errors
             /// As [`arm_read`](Self::arm_read).
             pub fn arm_write(&mut self, least: usize) -> Result<Readiness> {
-                self.sending.arm(least).map(Readiness::from_armed)
+                self.sending
+                    .arm(Want::All(least))
+                    .map(Readiness::from_armed)
             }
 
             /// Takes the rings of the doorbell, so that polling waits for new ones. To be
             /// called when the descriptor has become readable; see
             /// [`arm_read`](Self::arm_read).
             pub fn acknowledge(&self) {
-                self.link().acknowledge();
-                // They may have been meant for whoever waits for signals.
-                self.link().look();
+                self.link().take_rings();
             }
         }
 
@@ -363,12 +365,12 @@ macro_rules! endpoint_calls {
 }
 
 /// Everything about a half that does not move data. `$wait` is the name of its call,
-/// `$Endpoint` is what it is a half of.
+/// `$Endpoint` is what it is a half of, `$Want` says how much of what is wanted a call waits for.
 ///
 /// Halves are not polled: there is one doorbell for both directions, and of two
 /// pollers one would take the ring that was for the other.
 macro_rules! half_calls {
-    ($Owned:ident, $Half:ident, $Endpoint:ident, $wait:ident) => {
+    ($Owned:ident, $Half:ident, $Endpoint:ident, $wait:ident, $Want:ident) => {
         impl $Owned {
             #[inline(always)]
             fn half(&mut self) -> &mut $Half {
@@ -386,6 +388,20 @@ macro_rules! half_calls {
             /// The same.
             pub fn $wait(&mut self, least: usize, deadline: Option<Instant>) -> Result<()> {
                 self.half().wait(Want::All(least), deadline.into())
+            }
+        }
+
+        /// For tasks, which know how two of them poll one endpoint.
+        #[cfg(feature = "_async")]
+        impl $Owned {
+            /// Arms the doorbell for what a call with so many bytes waits for. Says whether it did.
+            pub(crate) fn arm(&mut self, want: usize) -> Result<bool> {
+                self.half().arm(Want::$Want(want))
+            }
+
+            /// Whether a call that wants a byte would not block.
+            pub(crate) fn check(&mut self) -> Result<()> {
+                self.half().check()
             }
         }
 

@@ -77,8 +77,8 @@ pub struct OwnedSendHalf {
 }
 
 endpoint_calls!(Datagram);
-half_calls!(OwnedRecvHalf, Receiving, Datagram, wait_readable);
-half_calls!(OwnedSendHalf, Sending, Datagram, wait_writable);
+half_calls!(OwnedRecvHalf, Receiving, Datagram, wait_readable, All);
+half_calls!(OwnedSendHalf, Sending, Datagram, wait_writable, All);
 split_calls!(Datagram, OwnedRecvHalf, OwnedSendHalf);
 
 impl Datagram {

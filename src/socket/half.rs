@@ -65,7 +65,10 @@ pub(crate) trait End: Sized {
     /// Whether it is: then the peer works at this moment.
     fn peer_is_working(&mut self) -> bool;
     fn wait(&mut self, want: Want, spinner: &mut Spinner, deadline: Deadline) -> Result<()>;
-    fn arm(&mut self, least: usize) -> Result<bool>;
+    fn arm(&mut self, want: Want) -> Result<bool>;
+    /// Whether a call that wants a byte would go on.
+    #[cfg(feature = "_async")]
+    fn check(&mut self) -> Result<()>;
 }
 
 impl End for Reader<Lane> {
@@ -114,8 +117,16 @@ impl End for Reader<Lane> {
         }
     }
 
-    fn arm(&mut self, least: usize) -> Result<bool> {
-        self.arm(least)
+    fn arm(&mut self, want: Want) -> Result<bool> {
+        match want {
+            Want::All(least) => self.arm(least),
+            Want::Part(_) => self.arm(1),
+        }
+    }
+
+    #[cfg(feature = "_async")]
+    fn check(&mut self) -> Result<()> {
+        self.available(1).map(drop)
     }
 }
 
@@ -164,8 +175,16 @@ impl End for Writer<Lane> {
         }
     }
 
-    fn arm(&mut self, least: usize) -> Result<bool> {
-        self.arm(least)
+    fn arm(&mut self, want: Want) -> Result<bool> {
+        match want {
+            Want::All(least) => self.arm(least),
+            Want::Part(len) => self.arm_some(len),
+        }
+    }
+
+    #[cfg(feature = "_async")]
+    fn check(&mut self) -> Result<()> {
+        self.check_space(1)
     }
 }
 
@@ -406,10 +425,16 @@ impl<E: End> Half<E> {
         written != before.0 && wake_ups == before.1
     }
 
-    /// Arms the doorbell for `least` bytes; says whether it did, or they were there.
-    pub(super) fn arm(&mut self, least: usize) -> Result<bool> {
+    /// Whether a call that wants a byte would not block.
+    #[cfg(feature = "_async")]
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.attempt(E::check)
+    }
+
+    /// Arms the doorbell for what is wanted; says whether it did, or that was there.
+    pub(super) fn arm(&mut self, want: Want) -> Result<bool> {
         self.link().check_owner()?;
-        let result = self.end.arm(least);
+        let result = self.end.arm(want);
         let armed = self.disconnect_if_broken(result)?;
         // A peer that was killed will not ring, and its hang-up, which a poller sees,
         // should not be the only sign.

@@ -340,6 +340,13 @@ impl Link {
         gone
     }
 
+    /// Takes the rings of the doorbell, on behalf of all who wait for them.
+    pub(crate) fn take_rings(&self) {
+        self.acknowledge();
+        // They may have been meant for whoever waits for signals.
+        self.look();
+    }
+
     /// Takes the rings of the doorbell, and notices the peer's end. Says whether the doorbell is of no
     /// use any more.
     pub(crate) fn acknowledge(&self) -> bool {

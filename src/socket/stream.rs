@@ -126,8 +126,8 @@ pub struct OwnedWriteHalf {
 }
 
 endpoint_calls!(Stream);
-half_calls!(OwnedReadHalf, Receiving, Stream, wait_readable);
-half_calls!(OwnedWriteHalf, Sending, Stream, wait_writable);
+half_calls!(OwnedReadHalf, Receiving, Stream, wait_readable, All);
+half_calls!(OwnedWriteHalf, Sending, Stream, wait_writable, Part);
 split_calls!(Stream, OwnedReadHalf, OwnedWriteHalf);
 
 impl Stream {

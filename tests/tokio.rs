@@ -1,0 +1,491 @@
+//! Endpoints under tokio: what its own sockets do, in both flavours of its runtime.
+
+use std::future::Future;
+use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{sleep, timeout};
+use zocket::tokio::{Datagram, Stream};
+use zocket::{Disposition, Error, Signals};
+
+/// More than a ring holds.
+const LARGE: usize = 1 << 20;
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn multi_thread() -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Runs a test in both flavours.
+fn in_both<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    for runtime in [current_thread(), multi_thread()] {
+        runtime.block_on(test());
+    }
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i % 251) as u8).collect()
+}
+
+/// A waker that counts how often it is woken.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn bytes_go_both_ways() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        let echo = tokio::spawn(async move {
+            let mut buf = vec![0; LARGE];
+            b.read_exact(&mut buf).await.unwrap();
+            b.write_all(&buf).await.unwrap();
+        });
+        let sent = pattern(LARGE);
+        a.write_all(&sent).await.unwrap();
+        let mut received = vec![0; LARGE];
+        a.read_exact(&mut received).await.unwrap();
+        assert!(received == sent);
+        echo.await.unwrap();
+    });
+}
+
+#[test]
+fn shutdown_ends_one_direction() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        a.write_all(b"last").await.unwrap();
+        a.shutdown().await.unwrap();
+        let mut all = Vec::new();
+        b.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"last");
+        assert_eq!(
+            a.write(b"more").await.unwrap_err().kind(),
+            ErrorKind::BrokenPipe
+        );
+        b.write_all(b"answer").await.unwrap();
+        drop(b);
+        all.clear();
+        a.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"answer");
+    });
+}
+
+#[test]
+fn waiting_reader_is_told_of_the_end() {
+    in_both(|| async {
+        let (mut a, b) = Stream::pair().unwrap();
+        let reader = tokio::spawn(async move { a.read(&mut [0; 8]).await });
+        yield_now().await;
+        drop(b);
+        assert_eq!(reader.await.unwrap().unwrap(), 0);
+    });
+}
+
+#[test]
+fn waiting_writer_is_told_that_nobody_reads() {
+    in_both(|| async {
+        let (mut a, b) = Stream::pair().unwrap();
+        let writer = tokio::spawn(async move { a.write_all(&vec![0; LARGE]).await });
+        yield_now().await;
+        drop(b);
+        let error = writer.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn tries_do_not_wait_and_readiness_does() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(a.try_read(&mut buf), Err(Error::WouldBlock));
+        a.writable().await.unwrap();
+        assert_eq!(a.try_write(b"ping"), Ok(4));
+        b.readable().await.unwrap();
+        assert_eq!(b.try_read(&mut buf), Ok(4));
+        assert_eq!(b.try_read(&mut buf), Err(Error::WouldBlock));
+        // Space runs out, and comes back.
+        while a.try_write(&[0; 4096]).is_ok() {}
+        let reader = tokio::spawn(async move {
+            let mut all = vec![0; LARGE];
+            let len = b.read(&mut all).await.unwrap();
+            (b, len)
+        });
+        a.writable().await.unwrap();
+        assert!(a.try_write(b"x").is_ok());
+        let (b, _) = reader.await.unwrap();
+        drop(b);
+        // The end is readiness too.
+        a.readable().await.unwrap();
+        a.writable().await.unwrap();
+        assert_eq!(a.try_read(&mut buf), Ok(0));
+        assert_eq!(a.try_write(b"x"), Err(Error::PeerClosed));
+    });
+}
+
+#[test]
+fn ready_says_which() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        let both = Signals::READABLE | Signals::WRITABLE;
+        let signals = a.ready(both).await.unwrap();
+        assert_eq!(signals & both, Signals::WRITABLE);
+        let waiter = tokio::spawn(async move { a.ready(Signals::READABLE).await });
+        yield_now().await;
+        b.write_all(b"x").await.unwrap();
+        let signals = waiter.await.unwrap().unwrap();
+        assert_eq!(signals & both, both);
+    });
+}
+
+#[test]
+fn vectored_writes_are_written_in_one_go() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        assert!(a.is_write_vectored());
+        let bufs = [b"one".as_slice(), b"", b"two"].map(IoSlice::new);
+        assert_eq!(a.write_vectored(&bufs).await.unwrap(), 6);
+        let mut buf = [0; 8];
+        assert_eq!(b.read(&mut buf).await.unwrap(), 6);
+        assert_eq!(&buf[..6], b"onetwo");
+    });
+}
+
+#[test]
+fn reading_into_nothing_is_done_at_once() {
+    in_both(|| async {
+        let (mut a, _b) = Stream::pair().unwrap();
+        assert_eq!(a.read(&mut []).await.unwrap(), 0);
+        assert_eq!(a.write(&[]).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn halves_work_in_tasks_of_their_own_and_become_one_again() {
+    in_both(|| async {
+        let (a, b) = Stream::pair().unwrap();
+        let ((mut a_read, mut a_write), (mut b_read, mut b_write)) =
+            (a.into_split(), b.into_split());
+        let sent = pattern(LARGE);
+        let expected = sent.clone();
+        let writer = tokio::spawn(async move {
+            a_write.write_all(&sent).await.unwrap();
+            a_write
+        });
+        let echo = tokio::spawn(async move {
+            let copied = tokio::io::copy(&mut b_read, &mut b_write).await.unwrap();
+            assert_eq!(copied, LARGE as u64);
+        });
+        let mut received = vec![0; LARGE];
+        a_read.read_exact(&mut received).await.unwrap();
+        assert!(received == expected);
+        let a_write = writer.await.unwrap();
+        let (_, other) = Stream::pair().unwrap().0.into_split();
+        let error = a_read.reunite(other).unwrap_err();
+        let mut a = error.0.reunite(a_write).unwrap();
+        a.shutdown().await.unwrap();
+        echo.await.unwrap();
+        assert_eq!(a.read(&mut [0]).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn both_halves_wait_at_the_same_time() {
+    in_both(|| async {
+        let (a, mut b) = Stream::pair().unwrap();
+        let (mut read, mut write) = a.into_split();
+        while write.try_write(&[1; 4096]).is_ok() {}
+        let reader = tokio::spawn(async move { read.read_u8().await.unwrap() });
+        let writer = tokio::spawn(async move { write.write_u8(2).await.unwrap() });
+        yield_now().await;
+        // What is for one of them wakes it, whichever was the last to wait.
+        b.write_u8(7).await.unwrap();
+        assert_eq!(reader.await.unwrap(), 7);
+        let mut rest = Vec::new();
+        b.read_to_end(&mut rest).await.unwrap();
+        writer.await.unwrap();
+        assert_eq!(rest.last(), Some(&2));
+    });
+}
+
+#[test]
+fn dropped_writing_half_is_the_end_and_dropped_reading_half_refuses() {
+    in_both(|| async {
+        let (a, mut b) = Stream::pair().unwrap();
+        let (read, write) = a.into_split();
+        drop(write);
+        assert_eq!(b.read(&mut [0]).await.unwrap(), 0);
+        drop(read);
+        let error = b.write(&[1]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn cancelled_reads_lose_nothing() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        let writer = tokio::spawn(async move {
+            for i in 0..1000_u32 {
+                b.write_all(&i.to_le_bytes()).await.unwrap();
+                yield_now().await;
+            }
+        });
+        let mut received = Vec::new();
+        while received.len() < 4000 {
+            let mut buf = [0; 6];
+            tokio::select! {
+                biased;
+                len = a.read(&mut buf) => received.extend_from_slice(&buf[..len.unwrap()]),
+                () = yield_now() => {}
+            }
+        }
+        let expected: Vec<u8> = (0..1000_u32).flat_map(u32::to_le_bytes).collect();
+        assert!(received == expected);
+        writer.await.unwrap();
+    });
+}
+
+#[test]
+fn timeouts_end_waits() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        let soon = Duration::from_millis(1);
+        assert!(timeout(soon, a.read(&mut [0])).await.is_err());
+        while a.try_write(&[0; 4096]).is_ok() {}
+        assert!(timeout(soon, a.write_all(&[0; LARGE])).await.is_err());
+        // And leave the endpoint as it was.
+        b.write_all(b"x").await.unwrap();
+        assert_eq!(a.read_u8().await.unwrap(), b'x');
+    });
+}
+
+#[test]
+fn aborted_task_closes_its_endpoint() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        let task = tokio::spawn(async move { b.read(&mut [0]).await });
+        yield_now().await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(a.read(&mut [0]).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn endpoint_moves_between_tasks_while_nobody_is_told_in_vain() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        // A task that waits and is gone; then another waits with the same endpoint.
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        {
+            let mut buf = [0];
+            let mut read = std::pin::pin!(a.read(&mut buf));
+            assert!(
+                read.as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
+        }
+        let reader = tokio::spawn(async move { a.read_u8().await.unwrap() });
+        yield_now().await;
+        b.write_u8(5).await.unwrap();
+        assert_eq!(reader.await.unwrap(), 5);
+        assert_eq!(
+            count.0.load(Ordering::Relaxed),
+            0,
+            "nobody waits there any more"
+        );
+    });
+}
+
+#[test]
+fn task_whose_peer_always_has_something_lets_others_run() {
+    let runtime = current_thread();
+    runtime.block_on(async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        let stop = Arc::new(AtomicUsize::new(0));
+        let stopped = Arc::clone(&stop);
+        let other = tokio::spawn(async move {
+            stopped.store(1, Ordering::Relaxed);
+        });
+        // Never blocks, and is no `yield` of its own.
+        while stop.load(Ordering::Relaxed) == 0 {
+            a.write_all(&[0; 64]).await.unwrap();
+            b.read_exact(&mut [0; 64]).await.unwrap();
+        }
+        other.await.unwrap();
+    });
+}
+
+#[test]
+fn waiting_writer_is_not_woken_for_each_byte() {
+    current_thread().block_on(async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        while a.try_write(&[0; 4096]).is_ok() {}
+        let capacity = a.info().capacity;
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let large = vec![0; LARGE];
+        let mut write = std::pin::pin!(a.write(&large));
+        assert!(
+            write
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        let mut read = 0;
+        while read < capacity / 8 {
+            read += b.try_read(&mut [0; 64]).unwrap();
+            yield_now().await;
+        }
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        while read < capacity / 2 {
+            read += b.try_read(&mut [0; 64]).unwrap();
+        }
+        while count.0.load(Ordering::Relaxed) == 0 {
+            yield_now().await;
+        }
+        assert!(write.await.unwrap() > 0);
+    });
+}
+
+#[test]
+fn blocking_peer_and_task_talk() {
+    in_both(|| async {
+        let (a, mut b) = zocket::Stream::pair().unwrap();
+        let thread = std::thread::spawn(move || {
+            for _ in 0..1000 {
+                let mut buf = [0; 64];
+                b.read_exact(&mut buf).unwrap();
+                b.write_all(&buf).unwrap();
+            }
+            assert_eq!(b.read(&mut [0]).unwrap(), 0);
+        });
+        let mut a = Stream::from_blocking(a).unwrap();
+        for i in 0..1000_u64 {
+            let mut buf = [i as u8; 64];
+            a.write_all(&buf).await.unwrap();
+            a.read_exact(&mut buf).await.unwrap();
+            assert_eq!(buf, [i as u8; 64]);
+        }
+        a.shutdown().await.unwrap();
+        tokio::task::spawn_blocking(|| thread.join().unwrap())
+            .await
+            .unwrap();
+        // And becomes a blocking one again.
+        let mut a = a.into_blocking();
+        assert_eq!(a.read(&mut [0]).unwrap(), 0);
+    });
+}
+
+#[test]
+fn datagrams_keep_their_boundaries() {
+    in_both(|| async {
+        let (mut a, b) = Datagram::pair().unwrap();
+        let echo = tokio::spawn(async move {
+            let (mut recv, mut send) = b.into_split();
+            let mut buf = vec![0; 100_000];
+            loop {
+                match recv.recv(&mut buf).await.unwrap() {
+                    0 => break,
+                    len => assert_eq!(send.send(&buf[..len]).await.unwrap(), len),
+                }
+            }
+            recv.reunite(send).unwrap()
+        });
+        let mut buf = vec![0; 100_000];
+        for len in [1, 63, 64, 65, 255, 4096, 100_000] {
+            let sent = pattern(len);
+            assert_eq!(a.send(&sent).await.unwrap(), len);
+            assert_eq!(a.recv(&mut buf).await.unwrap(), len);
+            assert!(buf[..len] == sent);
+        }
+        let error = a.send(&vec![0; LARGE]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        a.shutdown_send().unwrap();
+        drop(echo.await.unwrap());
+        assert_eq!(a.recv(&mut buf).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn datagram_waits_for_space_for_all_of_it() {
+    in_both(|| async {
+        let (mut a, mut b) = Datagram::pair().unwrap();
+        let large = pattern(200_000);
+        a.send(&large).await.unwrap();
+        let sender = tokio::spawn(async move { a.send(&pattern(150_000)).await.unwrap() });
+        yield_now().await;
+        let mut buf = vec![0; 200_000];
+        assert_eq!(b.recv(&mut buf).await.unwrap(), 200_000);
+        assert_eq!(sender.await.unwrap(), 150_000);
+        assert_eq!(b.recv(&mut buf).await.unwrap(), 150_000);
+    });
+}
+
+#[test]
+fn disabled_writing_goes_on_when_it_is_enabled() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        b.set_disposition(Disposition::Unchanged, Disposition::WriteDisabled)
+            .unwrap();
+        let error = a.write(b"x").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        assert_eq!(b.read(&mut [0]).await.unwrap(), 0);
+        b.set_disposition(Disposition::Unchanged, Disposition::WriteEnabled)
+            .unwrap();
+        a.write_all(b"x").await.unwrap();
+        assert_eq!(b.read_u8().await.unwrap(), b'x');
+    });
+}
+
+#[test]
+fn many_pairs_at_once() {
+    in_both(|| async {
+        let mut tasks = JoinSet::new();
+        for i in 0..100_u32 {
+            let (mut a, mut b) = Stream::pair().unwrap();
+            tasks.spawn(async move {
+                for turn in 0..50 {
+                    a.write_u32(i ^ turn).await.unwrap();
+                    assert_eq!(a.read_u32().await.unwrap(), !(i ^ turn));
+                }
+            });
+            tasks.spawn(async move {
+                for _ in 0..50 {
+                    let number = b.read_u32().await.unwrap();
+                    b.write_u32(!number).await.unwrap();
+                }
+            });
+        }
+        while let Some(result) = tasks.join_next().await {
+            result.unwrap();
+        }
+    });
+}
+
+#[test]
+fn outside_of_a_runtime_it_panics_as_tokio_does() {
+    let (a, _b) = zocket::Stream::pair().unwrap();
+    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Stream::from_blocking(a)));
+    assert!(made.is_err());
+}
