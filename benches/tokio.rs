@@ -1,11 +1,17 @@
 //! Tasks that talk over zocket and over Unix sockets, side by side: each end in a thread with a runtime of
-//! its own, as in two processes.
+//! its own, on a CPU of its own, as in two processes.
+//!
+//! `cargo bench --bench tokio`
+
+#![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
@@ -16,7 +22,12 @@ const SMALL: usize = 64;
 /// Bytes of a block that goes one way.
 const LARGE: usize = 64 << 10;
 
-fn runtime() -> Runtime {
+/// A runtime for this thread, which stays on one CPU, if there are two.
+fn runtime(cpu: usize) -> Runtime {
+    let mut set = CpuSet::new();
+    set.set(cpu).unwrap();
+    // Where there is no such CPU, it stays where it is.
+    let _ = sched_setaffinity(Pid::from_raw(0), &set);
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
@@ -102,8 +113,8 @@ async fn pour(end: &mut (impl AsyncRead + AsyncWrite + Unpin), times: u64) -> Du
 fn measure<C: Connection>(criterion: &mut Criterion, name: &str) {
     let mut group = criterion.benchmark_group(name);
     let (ours, theirs) = C::pair();
-    let peer = thread::spawn(|| runtime().block_on(async { echo(theirs.open()).await }));
-    let own = runtime();
+    let peer = thread::spawn(|| runtime(1).block_on(async { echo(theirs.open()).await }));
+    let own = runtime(0);
     let mut end = own.block_on(async { ours.open() });
     group.bench_function("round trip of 64 B", |bencher| {
         bencher.iter_custom(|times| own.block_on(ask(&mut end, times)));
@@ -112,7 +123,7 @@ fn measure<C: Connection>(criterion: &mut Criterion, name: &str) {
     peer.join().unwrap();
 
     let (ours, theirs) = C::pair();
-    let peer = thread::spawn(|| runtime().block_on(async { sink(theirs.open()).await }));
+    let peer = thread::spawn(|| runtime(1).block_on(async { sink(theirs.open()).await }));
     let mut end = own.block_on(async { ours.open() });
     group.throughput(Throughput::Bytes(LARGE as u64));
     group.bench_function("blocks of 64 KiB one way", |bencher| {

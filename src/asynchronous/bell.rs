@@ -1,8 +1,13 @@
 //! How tasks wait at a doorbell.
+//!
+//! A wait looks for a while first, as those of threads do and for as long (`wait::spin`), but lets other tasks
+//! have their turns in between: the task has itself woken at once. Then it arms the doorbell, and is
+//! woken by the reactor.
 
-use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::{Duration, Instant};
+use std::{hint, io, thread};
 
 use atomic_waker::AtomicWaker;
 
@@ -10,6 +15,7 @@ use super::Reactor;
 use crate::error::{Error, Result};
 use crate::mem::Role;
 use crate::socket::Link;
+use crate::wait::{LOOKS, Limit};
 
 /// Times that a task finds its doorbell rung for nothing before it lets others have their turn. A
 /// correct peer rings once for each time that it was asked to.
@@ -57,6 +63,54 @@ pub(super) trait Waiting {
 
     /// Arms the doorbell, unless what is waited for is there already. Says whether it armed.
     fn arm(&mut self, want: usize) -> Result<bool>;
+
+    /// How long a wait that begins may look.
+    fn begin_wait(&mut self) -> Limit;
+
+    /// It has ended after so long, in a sleep or while it looked.
+    fn end_wait(&mut self, took: Duration, slept: bool);
+}
+
+/// A wait under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    start: Instant,
+    limit: Limit,
+    /// Whether it looks no more.
+    sleeps: bool,
+}
+
+impl Wait {
+    fn begin(half: &mut impl Waiting) -> Self {
+        let limit = half.begin_wait();
+        Self {
+            start: Instant::now(),
+            limit,
+            sleeps: limit.look.is_zero(),
+        }
+    }
+
+    /// Whether to look once more, after others have had their turn.
+    fn looks_on(&mut self) -> bool {
+        if self.sleeps {
+            return false;
+        }
+        let elapsed = self.start.elapsed();
+        if elapsed >= self.limit.usual {
+            // Overdue: the peer may wait for this CPU.
+            thread::yield_now();
+        }
+        self.sleeps = elapsed >= self.limit.look;
+        !self.sleeps
+    }
+
+    fn end(self, half: &mut impl Waiting) {
+        let took = self.start.elapsed();
+        // What came overdue, without a sleep, says nothing.
+        if self.sleeps || took < self.limit.usual {
+            half.end_wait(took, self.sleeps);
+        }
+    }
 }
 
 impl<R: Reactor> Bell<R> {
@@ -72,16 +126,24 @@ impl<R: Reactor> Bell<R> {
 
     /// Polls `attempt` at this half: done, unless it would block; then the task is woken when `want` bytes
     /// are there, or free, or never will be.
+    #[inline]
     pub(super) fn poll<H: Waiting, T>(
         &self,
         cx: &mut Context<'_>,
         half: &mut H,
+        wait: &mut Option<Wait>,
         want: usize,
         mut attempt: impl FnMut(&mut H) -> Result<T>,
     ) -> Poll<io::Result<T>> {
-        R::poll_in_turn(cx, |cx| match attempt(half) {
-            Err(Error::WouldBlock) => self.wait(cx, half, want, attempt),
-            result => Poll::Ready(Ok(result?)),
+        R::poll_in_turn(cx, |cx| {
+            let mut result = attempt(half);
+            if let Err(Error::WouldBlock) = result {
+                result = ready!(self.wait(cx, half, wait, want, attempt))?;
+            }
+            if let Some(wait) = wait.take() {
+                wait.end(half);
+            }
+            Poll::Ready(Ok(result?))
         })
     }
 
@@ -91,28 +153,47 @@ impl<R: Reactor> Bell<R> {
         &self,
         cx: &mut Context<'_>,
         half: &mut H,
+        wait: &mut Option<Wait>,
         want: usize,
         mut attempt: impl FnMut(&mut H) -> Result<T>,
-    ) -> Poll<io::Result<T>> {
+    ) -> Poll<io::Result<Result<T>>> {
+        let wait = wait.get_or_insert_with(|| Wait::begin(half));
+        if wait.looks_on() {
+            for _ in 0..LOOKS {
+                hint::spin_loop();
+                match attempt(half) {
+                    Err(Error::WouldBlock) => {}
+                    result => return Poll::Ready(Ok(result)),
+                }
+            }
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.sleep(cx, half, want, attempt)
+    }
+
+    fn sleep<H: Waiting, T>(
+        &self,
+        cx: &mut Context<'_>,
+        half: &mut H,
+        want: usize,
+        mut attempt: impl FnMut(&mut H) -> Result<T>,
+    ) -> Poll<io::Result<Result<T>>> {
         self.tasks.at(H::ROLE).register(cx.waker());
         for _ in 0..MOST_ROUNDS {
             if half.arm(want)? {
                 let mut both = Context::from_waker(&self.waker);
-                if self
-                    .reactor
-                    .poll_ring(&mut both, || self.link.take_rings())?
-                    .is_pending()
-                {
-                    return Poll::Pending;
-                }
+                let ring = self.reactor.poll_ring(&mut both, || self.link.take_rings());
+                ready!(ring)?;
                 // It may have been for the other half.
                 self.tasks.at(H::ROLE.peer()).wake();
             }
             match attempt(half) {
                 Err(Error::WouldBlock) => {}
-                result => return Poll::Ready(Ok(result?)),
+                result => return Poll::Ready(Ok(result)),
             }
         }
+        // Somebody rings for nothing.
         cx.waker().wake_by_ref();
         Poll::Pending
     }

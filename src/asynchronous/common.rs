@@ -23,6 +23,13 @@ macro_rules! common_calls {
                 self.$($get)+.set_disposition(own, peer)
             }
 
+            /// Sets whether a task that has to wait looks again for a while (at most 25 us as a rule, and only as
+            /// long as that proves worth while), with other tasks having their turns in between, before it
+            /// waits for the doorbell. On at first, unless there is only one CPU. Concerns both halves.
+            pub fn set_busy_wait(&self, on: bool) {
+                self.$($get)+.set_busy_wait(on);
+            }
+
             #[doc = concat!("As [`zocket::", stringify!($link), "::signal_peer`](crate::", stringify!($link), "::signal_peer).")]
             ///
             /// # Errors
@@ -52,8 +59,8 @@ macro_rules! endpoint_calls {
                 let bell = Arc::new(Bell::new(Arc::clone(endpoint.link()))?);
                 let ($read, $write) = endpoint.into_split();
                 Ok(Self {
-                    $read: $Read { half: $read, bell: Arc::clone(&bell) },
-                    $write: $Write { half: $write, bell },
+                    $read: $Read { half: $read, bell: Arc::clone(&bell), wait: None },
+                    $write: $Write { half: $write, bell, wait: None },
                 })
             }
 
@@ -169,6 +176,14 @@ macro_rules! half_calls {
             fn arm(&mut self, want: usize) -> Result<bool> {
                 self.arm(want)
             }
+
+            fn begin_wait(&mut self) -> Limit {
+                self.begin_wait()
+            }
+
+            fn end_wait(&mut self, took: Duration, slept: bool) {
+                self.end_wait(took, slept);
+            }
         }
 
         impl<R: Runtime> $Half<R> {
@@ -188,7 +203,7 @@ macro_rules! half_calls {
             /// # Errors
             /// The same.
             pub fn $poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.bell.poll(cx, &mut self.half, 1, |half| match half.check() {
+                self.bell.poll(cx, &mut self.half, &mut self.wait, 1, |half| match half.check() {
                     Err(Error::WouldBlock) => Err(Error::WouldBlock),
                     // A try tells.
                     _ => Ok(()),

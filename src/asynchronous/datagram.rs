@@ -6,13 +6,15 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::Runtime;
-use super::bell::{Bell, Waiting};
+use super::bell::{Bell, Wait, Waiting};
 use super::common::{common_calls, endpoint_calls, half_calls};
 use crate::error::{Error, Result};
 use crate::mem::Role;
 use crate::signals::{Disposition, Signals};
+use crate::wait::Limit;
 use crate::{Builder, Info, ReadChunk, Reservation, ReuniteError};
 
 /// One end of a bidirectional channel of datagrams through shared memory, for tasks.
@@ -31,6 +33,7 @@ pub struct Datagram<R: Runtime> {
 pub struct OwnedRecvHalf<R: Runtime> {
     half: crate::OwnedRecvHalf,
     bell: Arc<Bell<R>>,
+    wait: Option<Wait>,
 }
 
 /// The sending half of a [`Datagram`], for a task of its own.
@@ -40,6 +43,7 @@ pub struct OwnedRecvHalf<R: Runtime> {
 pub struct OwnedSendHalf<R: Runtime> {
     half: crate::OwnedSendHalf,
     bell: Arc<Bell<R>>,
+    wait: Option<Wait>,
 }
 
 endpoint_calls!(Datagram, recv: OwnedRecvHalf, send: OwnedSendHalf);
@@ -191,7 +195,9 @@ impl<R: Runtime> OwnedRecvHalf<R> {
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.bell
-            .poll(cx, &mut self.half, 1, |half| half.try_recv(buf))
+            .poll(cx, &mut self.half, &mut self.wait, 1, |half| {
+                half.try_recv(buf)
+            })
     }
 
     /// As [`zocket::OwnedRecvHalf::try_recv`](crate::OwnedRecvHalf::try_recv).
@@ -256,7 +262,9 @@ impl<R: Runtime> OwnedSendHalf<R> {
     #[inline]
     pub fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.bell
-            .poll(cx, &mut self.half, buf.len(), |half| half.try_send(buf))
+            .poll(cx, &mut self.half, &mut self.wait, buf.len(), |half| {
+                half.try_send(buf)
+            })
     }
 
     /// As [`zocket::OwnedSendHalf::try_send`](crate::OwnedSendHalf::try_send).

@@ -6,13 +6,15 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::Runtime;
-use super::bell::{Bell, Waiting};
+use super::bell::{Bell, Wait, Waiting};
 use super::common::{common_calls, endpoint_calls, half_calls};
 use crate::error::{Error, Result};
 use crate::mem::Role;
 use crate::signals::{Disposition, Signals};
+use crate::wait::Limit;
 use crate::{Builder, Info, ReadChunk, Reservation, ReuniteError};
 
 /// One end of a bidirectional byte stream through shared memory, for tasks.
@@ -39,6 +41,7 @@ pub struct Stream<R: Runtime> {
 pub struct OwnedReadHalf<R: Runtime> {
     half: crate::OwnedReadHalf,
     bell: Arc<Bell<R>>,
+    wait: Option<Wait>,
 }
 
 /// The writing half of a [`Stream`], for a task of its own.
@@ -48,6 +51,7 @@ pub struct OwnedReadHalf<R: Runtime> {
 pub struct OwnedWriteHalf<R: Runtime> {
     half: crate::OwnedWriteHalf,
     bell: Arc<Bell<R>>,
+    wait: Option<Wait>,
 }
 
 endpoint_calls!(Stream, read: OwnedReadHalf, write: OwnedWriteHalf);
@@ -190,7 +194,9 @@ impl<R: Runtime> OwnedReadHalf<R> {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         self.bell
-            .poll(cx, &mut self.half, 1, |half| half.try_read(buf))
+            .poll(cx, &mut self.half, &mut self.wait, 1, |half| {
+                half.try_read(buf)
+            })
     }
 
     pub(super) fn poll_read_vectored(
@@ -199,7 +205,9 @@ impl<R: Runtime> OwnedReadHalf<R> {
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         self.bell
-            .poll(cx, &mut self.half, 1, |half| half.try_read_vectored(bufs))
+            .poll(cx, &mut self.half, &mut self.wait, 1, |half| {
+                half.try_read_vectored(bufs)
+            })
     }
 }
 
@@ -238,7 +246,9 @@ impl<R: Runtime> OwnedWriteHalf<R> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.bell
-            .poll(cx, &mut self.half, buf.len(), |half| half.try_write(buf))
+            .poll(cx, &mut self.half, &mut self.wait, buf.len(), |half| {
+                half.try_write(buf)
+            })
     }
 
     pub(super) fn poll_write_vectored(
@@ -249,9 +259,10 @@ impl<R: Runtime> OwnedWriteHalf<R> {
         let total = bufs
             .iter()
             .fold(0_usize, |sum, buf| sum.saturating_add(buf.len()));
-        self.bell.poll(cx, &mut self.half, total, |half| {
-            half.try_write_vectored(bufs)
-        })
+        self.bell
+            .poll(cx, &mut self.half, &mut self.wait, total, |half| {
+                half.try_write_vectored(bufs)
+            })
     }
 
     /// Shuts writing down.

@@ -399,6 +399,16 @@ macro_rules! half_calls {
                 self.half().arm(Want::$Want(want))
             }
 
+            /// How long a task that begins to wait may look.
+            pub(crate) fn begin_wait(&mut self) -> Limit {
+                self.half().begin_wait()
+            }
+
+            /// The wait of a task has ended after so long, in a sleep or while it looked.
+            pub(crate) fn end_wait(&mut self, took: Duration, slept: bool) {
+                self.half().end_wait(took, slept);
+            }
+
             /// Whether a call that wants a byte would not block.
             pub(crate) fn check(&mut self) -> Result<()> {
                 self.half().check()

@@ -17,6 +17,8 @@ use crate::error::{Error, Result};
 use crate::mem::Role;
 use crate::observe::Subject;
 use crate::signals::{Disposition, Signals};
+#[cfg(feature = "_async")]
+use crate::wait::Limit;
 
 /// One end of a bidirectional channel for messages through shared memory.
 ///

@@ -3,6 +3,8 @@
 
 use std::hint;
 use std::sync::Arc;
+#[cfg(feature = "_async")]
+use std::time::Duration;
 
 use super::lane::Lane;
 use super::link::Link;
@@ -14,6 +16,8 @@ use crate::layout::Kind;
 use crate::mem::Role;
 use crate::observe::List;
 use crate::signals::Disposition;
+#[cfg(feature = "_async")]
+use crate::wait::Limit;
 use crate::wait::{Deadline, LOOKS, Spinner};
 
 /// Most pauses for which a half that has caught up with its peer looks away: 20 to 60 measured the
@@ -423,6 +427,27 @@ impl<E: End> Half<E> {
         let (written, wake_ups) = (self.link().written(), self.link().wake_ups());
         let before = std::mem::replace(&mut self.asked, (written, wake_ups));
         written != before.0 && wake_ups == before.1
+    }
+
+    /// How long a task that begins to wait may look.
+    #[cfg(feature = "_async")]
+    pub(super) fn begin_wait(&mut self) -> Limit {
+        if !self.link().settings.busy_wait() {
+            return Limit::default();
+        }
+        if self.has_asked_one_awake() {
+            self.spinner.hope();
+        }
+        self.spinner.limit()
+    }
+
+    /// The wait of a task has ended after so long, in a sleep or while it looked.
+    #[cfg(feature = "_async")]
+    pub(super) fn end_wait(&mut self, took: Duration, slept: bool) {
+        match slept {
+            true => self.spinner.ended(took, true),
+            false => self.spinner.answered(took),
+        }
     }
 
     /// Whether a call that wants a byte would not block.

@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 use crate::mem::Role;
 use crate::observe::Subject;
 use crate::signals::{Disposition, Signals};
+#[cfg(feature = "_async")]
+use crate::wait::Limit;
 
 /// One end of a bidirectional byte stream through shared memory.
 ///

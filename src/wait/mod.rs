@@ -42,6 +42,8 @@ mod spin;
 
 pub(crate) use fencing::{Fencing, withdraw};
 pub(crate) use spin::LOOKS;
+#[cfg(feature = "_async")]
+pub(crate) use spin::Limit;
 pub use spin::Spinner;
 
 pub use crate::sys::deadline::Deadline;

@@ -97,12 +97,12 @@ struct Trial {
 }
 
 /// What a wait may do before it sleeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Limit {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limit {
     /// How long it looks.
-    look: Duration,
+    pub(crate) look: Duration,
     /// After which time it offers the CPU to others between looks.
-    usual: Duration,
+    pub(crate) usual: Duration,
 }
 
 /// When to hope for an answer of a peer that is awake.
@@ -239,7 +239,7 @@ impl Spinner {
     }
 
     /// How long the coming wait may look, and after which time it offers the CPU to others.
-    fn limit(&mut self) -> Limit {
+    pub(crate) fn limit(&mut self) -> Limit {
         let budget = Duration::from(self.budget);
         if self.trial.left == 0 {
             return Limit {
@@ -270,7 +270,7 @@ impl Spinner {
     }
 
     /// A wait has ended while looking.
-    fn answered(&mut self, took: Duration) {
+    pub(crate) fn answered(&mut self, took: Duration) {
         if took <= PROMPT {
             self.gap = GAPS[0];
             self.hope = Hope::default();
@@ -298,7 +298,7 @@ impl Spinner {
     }
 
     /// The same, with the time that the wait took.
-    fn ended(&mut self, took: Duration, slept: bool) {
+    pub(crate) fn ended(&mut self, took: Duration, slept: bool) {
         if !slept && took <= PROMPT {
             return self.answered(took);
         }
