@@ -160,6 +160,34 @@ fn signals_that_are_on() {
     leave(if right == 10 * 1000 { 0 } else { 7 });
 }
 
+/// One task with both ends: every operation finds what it needs.
+fn tasks() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let talk = async {
+        let (a, b) = reserved().stream_pair().unwrap();
+        let (c, d) = reserved().datagram_pair().unwrap();
+        let [mut a, mut b] = [a, b].map(|end| zocket::tokio::Stream::from_blocking(end).unwrap());
+        let [mut c, mut d] = [c, d].map(|end| zocket::tokio::Datagram::from_blocking(end).unwrap());
+        let mut buf = [0; 64];
+        let mut sum = 0;
+        forbid_system_calls();
+        for _ in 0..1000 {
+            sum += a.write(&buf).await.unwrap_or(0);
+            sum += b.read(&mut buf).await.unwrap_or(0);
+            sum += c.send(&buf).await.unwrap_or(0);
+            sum += d.recv(&mut buf).await.unwrap_or(0);
+        }
+        leave(if sum == 4 * 64 * 1000 { 0 } else { 8 });
+    };
+    // Else it would let others have their turn, and the runtime look what the kernel has for them.
+    runtime.block_on(tokio::task::unconstrained(talk));
+}
+
 /// Must be allowed to call, or the filter shows nothing.
 fn one_system_call() {
     forbid_system_calls();
@@ -173,6 +201,7 @@ fn child_entry() {
         Ok("exchange") => exchange(Stream::inherited("peer").unwrap()),
         Ok("all operations") => all_operations(),
         Ok("signals that are on") => signals_that_are_on(),
+        Ok("tasks") => tasks(),
         Ok("one system call") => one_system_call(),
         _ => {}
     }
@@ -206,6 +235,11 @@ fn operations_that_need_not_wait_make_no_system_call() {
 #[test]
 fn looks_and_waits_for_what_is_so_make_no_system_call() {
     assert_eq!(run("signals that are on").code(), Some(0));
+}
+
+#[test]
+fn tasks_that_need_not_wait_make_no_system_call() {
+    assert_eq!(run("tasks").code(), Some(0));
 }
 
 #[test]
