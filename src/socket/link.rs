@@ -9,6 +9,7 @@ use super::lane::Belled;
 use super::owner::Owner;
 use super::postponed;
 use super::settings::Settings;
+use super::trace;
 use crate::endpoint::signals::State;
 use crate::endpoint::{self, Fill, events, signals};
 use crate::error::{Error, Result, Violation};
@@ -93,6 +94,7 @@ impl Link {
         for (one, other) in [(&a, &b), (&b, &a)] {
             let first = one.peer.set(Arc::downgrade(other));
             debug_assert!(first.is_ok());
+            trace::made(one.header(), one.side);
         }
         [a, b]
     }
@@ -313,9 +315,12 @@ impl Link {
     /// Marks the peer as gone and wakes whoever sleeps in this process.
     pub(crate) fn hang_up(&self) {
         // ORDERING(gone): Release; pairs with the Acquire in `is_gone`.
-        self.gone.store(true, Ordering::Release);
+        let was_gone = self.gone.swap(true, Ordering::Release);
         endpoint::hang_up(&self.outgoing, &self.incoming);
         self.look();
+        if !was_gone {
+            trace::peer_gone(self.header(), self.side);
+        }
     }
 
     /// Whether the kernel has shown that the peer is gone.
@@ -369,6 +374,7 @@ impl Link {
     /// and both our halves refuse to work from here on.
     pub(crate) fn disconnect(&self, violation: Violation) {
         self.owner.break_off(violation);
+        trace::violated(self.header(), self.side, violation);
         self.close();
         self.hang_up();
     }
@@ -389,6 +395,7 @@ impl Link {
             Ok(()) => {
                 self.leave_observers();
                 self.close();
+                trace::closed(self.header(), self.side);
             }
             // The parent's.
             Err(Error::Forked) => {}
@@ -462,6 +469,7 @@ impl Link {
         }
         if watch.is_none() {
             let survivor = Survivor {
+                side: self.side,
                 outgoing: self.outgoing.clone(),
                 incoming: self.incoming.clone(),
                 gone: Arc::clone(&self.gone),
@@ -515,6 +523,7 @@ impl Link {
     /// nobody looks at it any more. The peer's hang-up must not wait for that, nor anything that
     /// happens to the endpoint be noticed here.
     pub(crate) fn complete_move(&self, inert: OwnedFd) {
+        trace::packed(self.header(), self.side);
         self.set_moved();
         self.stop_watch();
         self.doorbell.replace(inert);
@@ -523,6 +532,7 @@ impl Link {
     /// Begins to own an endpoint that another owner has packed.
     pub(crate) fn take_over(&self) {
         endpoint::take_over(&self.outgoing, &self.incoming);
+        trace::claimed(self.header(), self.side);
     }
 
     /// From here on dropping closes nothing: the endpoint lives on elsewhere.
@@ -549,6 +559,7 @@ impl Drop for Link {
 
 /// What the watcher holds of an endpoint.
 struct Survivor {
+    side: Side,
     outgoing: Mapped,
     incoming: Mapped,
     gone: Arc<AtomicBool>,
@@ -558,7 +569,10 @@ impl OnHangUp for Survivor {
     fn hang_up(&self) {
         // Before the bits and the wake-up: a sleeper that they wake must see it.
         // ORDERING(gone): Release; pairs with the Acquire in `Link::is_gone`.
-        self.gone.store(true, Ordering::Release);
+        let was_gone = self.gone.swap(true, Ordering::Release);
         endpoint::hang_up(&self.outgoing, &self.incoming);
+        if !was_gone {
+            trace::peer_gone(self.outgoing.region().header(), self.side);
+        }
     }
 }

@@ -19,6 +19,7 @@ mod postponed;
 pub mod process;
 mod settings;
 mod stream;
+mod trace;
 mod wait;
 
 pub use builder::{Builder, FencePolicy};
