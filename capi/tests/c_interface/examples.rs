@@ -1,44 +1,70 @@
 //! `examples/c`: compiled as their README says, and run.
 
-use std::path::PathBuf;
-
 use crate::support::{
     Compiler, Language, Library, Linking, Run, Variant, manifest_dir, scratch_dir,
 };
 
-/// What both print.
-const OUTPUT: &str = "\
+/// What the first prints in both languages.
+const SQUARES: &str = "\
 the child answered: 1 4 9 16 25
 the child is done, and has closed its endpoint
 ";
 
 #[test]
 fn two_processes_in_c() {
-    example(Language::C, "-std=c11", Linking::Shared);
+    example("two_processes.c", Linking::Shared, SQUARES);
 }
 
 #[test]
 fn two_processes_in_c_linked_statically() {
-    example(Language::C, "-std=c11", Linking::Static);
+    example("two_processes.c", Linking::Static, SQUARES);
 }
 
 #[test]
 fn two_processes_in_cpp() {
-    example(Language::Cpp, "-std=c++17", Linking::Shared);
+    example("two_processes.cpp", Linking::Shared, SQUARES);
 }
 
-fn example(language: Language, standard: &str, linking: Linking) {
+#[test]
+fn event_loop_in_c() {
+    example("event_loop.c", Linking::Shared, "ONE LINE\nAND ANOTHER\n");
+}
+
+#[test]
+fn event_loop_in_python() {
+    let Some(python) = find_python() else {
+        eprintln!("not run: there is no python3");
+        return;
+    };
+    let output = python
+        .arg(manifest_dir().join("../examples/python/event_loop.py"))
+        .env("ZOCKET_LIBRARY", &Library::get(Variant::Plain).shared)
+        .succeed();
+    assert_eq!(output, "1050000 bytes came back in capitals\n");
+}
+
+/// Compiles an example and runs it.
+fn example(name: &str, linking: Linking, output: &str) {
+    let (language, standard) = match name.ends_with(".c") {
+        true => (Language::C, "-std=c11"),
+        false => (Language::Cpp, "-std=c++17"),
+    };
     let Some(compiler) = Compiler::find(language) else {
         return;
     };
     let dir = scratch_dir();
-    let program = dir.path().join("two_processes");
+    let program = dir.path().join("example");
+    let source = manifest_dir().join("../examples/c").join(name);
     let library = Library::get(Variant::Plain);
-    library.compile(&compiler, standard, &source(language), linking, &program);
-    assert_eq!(Run::new(&program).succeed(), OUTPUT);
+    library.compile(&compiler, standard, &source, linking, &program);
+    assert_eq!(Run::new(&program).succeed(), output);
 }
 
-fn source(language: Language) -> PathBuf {
-    let name = format!("../examples/c/two_processes.{}", language.extension());
-    manifest_dir().join(name)
+fn find_python() -> Option<Run> {
+    let found = std::process::Command::new("python3")
+        .arg("--version")
+        .output();
+    found
+        .is_ok_and(|output| output.status.success())
+        .then(|| Run::new("python3"))
 }
