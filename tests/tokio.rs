@@ -1,7 +1,10 @@
 //! Endpoints under tokio: what its own sockets do, in both flavours of its runtime.
 
-use std::future::Future;
+use std::env;
+use std::future::{Future, pending, poll_fn};
 use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::pin::pin;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
@@ -12,8 +15,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use zocket::tokio::{Datagram, Stream};
-use zocket::{Disposition, Error, Signals};
+use zocket::{Disposition, Error, Signals, process};
 
+/// Endpoints that nothing comes to, as many as any machine's descriptors do for.
+const IDLE: usize = 100;
 /// More than a ring holds.
 const LARGE: usize = 1 << 20;
 
@@ -290,7 +295,8 @@ fn aborted_task_closes_its_endpoint() {
 
 #[test]
 fn endpoint_moves_between_tasks_while_nobody_is_told_in_vain() {
-    in_both(|| async {
+    // In one thread, so that the second task waits before anything is written.
+    current_thread().block_on(async {
         let (mut a, mut b) = Stream::pair().unwrap();
         // A task that waits and is gone; then another waits with the same endpoint.
         a.set_busy_wait(false);
@@ -298,7 +304,7 @@ fn endpoint_moves_between_tasks_while_nobody_is_told_in_vain() {
         let waker = Waker::from(Arc::clone(&count));
         {
             let mut buf = [0];
-            let mut read = std::pin::pin!(a.read(&mut buf));
+            let mut read = pin!(a.read(&mut buf));
             assert!(
                 read.as_mut()
                     .poll(&mut Context::from_waker(&waker))
@@ -346,7 +352,7 @@ fn waiting_writer_is_not_woken_for_each_byte() {
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
         let large = vec![0; LARGE];
-        let mut write = std::pin::pin!(a.write(&large));
+        let mut write = pin!(a.write(&large));
         assert!(
             write
                 .as_mut()
@@ -482,6 +488,124 @@ fn many_pairs_at_once() {
         while let Some(result) = tasks.join_next().await {
             result.unwrap();
         }
+    });
+}
+
+/// What a re-executed test binary is to be.
+const ROLE: &str = "ZOCKET_TEST_ROLE";
+
+#[test]
+fn child_entry() {
+    let Ok(role) = env::var(ROLE) else {
+        return;
+    };
+    let stream = zocket::Stream::inherited("peer").unwrap();
+    current_thread().block_on(async {
+        let mut stream = Stream::from_blocking(stream).unwrap();
+        let mut buf = vec![0; 4096];
+        while role == "echo" {
+            match stream.read(&mut buf).await.unwrap() {
+                0 => return,
+                len => stream.write_all(&buf[..len]).await.unwrap(),
+            }
+        }
+        // Says that it is there, and is never heard of again.
+        stream.write_u8(1).await.unwrap();
+        pending::<()>().await;
+    });
+}
+
+fn child(role: &str) -> (Child, zocket::Stream) {
+    let (ours, theirs) = zocket::Stream::pair().unwrap();
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["child_entry", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(ROLE, role);
+    (
+        process::spawn(command, [("peer", theirs.into())]).unwrap(),
+        ours,
+    )
+}
+
+#[test]
+fn task_in_another_process_answers() {
+    for runtime in [current_thread(), multi_thread()] {
+        let (mut child, stream) = child("echo");
+        runtime.block_on(async {
+            let (mut read, mut write) = Stream::from_blocking(stream).unwrap().into_split();
+            let sent = pattern(LARGE);
+            let expected = sent.clone();
+            let writer = tokio::spawn(async move {
+                write.write_all(&sent).await.unwrap();
+                write.shutdown().await.unwrap();
+            });
+            let mut received = Vec::new();
+            read.read_to_end(&mut received).await.unwrap();
+            assert!(received == expected);
+            writer.await.unwrap();
+        });
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn killed_peer_ends_every_wait() {
+    for runtime in [current_thread(), multi_thread()] {
+        let (mut child, stream) = child("silent");
+        runtime.block_on(async {
+            let (mut read, mut write) = Stream::from_blocking(stream).unwrap().into_split();
+            assert_eq!(read.read_u8().await.unwrap(), 1);
+            let reader = tokio::spawn(async move { read.read(&mut [0]).await.unwrap() });
+            let writer =
+                tokio::spawn(
+                    async move { write.write_all(&vec![0; LARGE]).await.unwrap_err().kind() },
+                );
+            yield_now().await;
+            child.kill().unwrap();
+            assert_eq!(reader.await.unwrap(), 0);
+            assert_eq!(writer.await.unwrap(), ErrorKind::BrokenPipe);
+        });
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn idle_connections_cost_no_polls() {
+    current_thread().block_on(async {
+        let polls = Arc::new(AtomicUsize::new(0));
+        let mut peers = Vec::new();
+        let mut tasks = JoinSet::new();
+        for _ in 0..IDLE {
+            let (a, b) = zocket::Builder::new()
+                .capacity(zocket::MIN_CAPACITY)
+                .stream_pair()
+                .unwrap();
+            let mut a = Stream::from_blocking(a).unwrap();
+            peers.push(b);
+            let polls = Arc::clone(&polls);
+            tasks.spawn(async move {
+                let mut buf = [0; 8];
+                let mut read = pin!(a.read(&mut buf));
+                poll_fn(|cx| {
+                    polls.fetch_add(1, Ordering::Relaxed);
+                    read.as_mut().poll(cx)
+                })
+                .await
+                .unwrap()
+            });
+        }
+        // They look for a while, and then all of them sleep.
+        let mut before = 0;
+        while before != polls.load(Ordering::Relaxed) || before < IDLE {
+            before = polls.load(Ordering::Relaxed);
+            sleep(Duration::from_millis(10)).await;
+        }
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!(polls.load(Ordering::Relaxed), before);
+        // One that is written to is polled, and nobody else.
+        peers[0].try_write(b"x").unwrap();
+        assert_eq!(tasks.join_next().await.unwrap().unwrap(), 1);
+        let polled = polls.load(Ordering::Relaxed) - before;
+        assert!(polled <= 2, "{polled}");
     });
 }
 
