@@ -36,6 +36,24 @@ fn poller_of_space_meets_a_read(rules: Rules) {
     reader.join().expect("the reader ends");
 }
 
+/// Seven of eight bytes are queued. The reader sleeps for all eight, and who polls would rather have two
+/// free than one: the poller has to give way.
+fn soft_poller_gives_way_to_a_reader_with_a_threshold(rules: Rules) {
+    let (a, b) = Endpoint::pair(rules, Kind::Stream, 8, START);
+    let (mut writer, mut reader) = (a.outgoing.writer(), b.incoming.reader());
+    claim!(writer.write(&[0; 7]) == Ok(7), "there is space");
+    let bell = a.doorbell.clone();
+    let writer = thread::spawn(move || {
+        while writer.arm_some(2).expect("any number may be asked for") {
+            bell.poll();
+        }
+        claim!(writer.write(&[1, 2]) == Ok(1), "there is one byte of space");
+    });
+    reader.sleep(8);
+    claim!(reader.read(&mut [0; 8]) == Ok(8), "woken too early");
+    writer.join().expect("the writer ends");
+}
+
 /// One thread polls for the first byte while another one sleeps on the futex of
 /// the same direction for two: both are served, each in time.
 fn poller_and_sleeper_share_a_direction(rules: Rules) {
@@ -89,6 +107,11 @@ models! {
     relaxed [PublishHead Race]
     dropped [ArmThenCheck Deadlock, PublishThenLook Deadlock]
     skipped [CheckAfterArm Deadlock]
+
+    soft_poller_gives_way_to_a_reader_with_a_threshold, Some(3);
+    relaxed []
+    dropped []
+    skipped [RelieveSoftWaiter Deadlock]
 
     poller_and_sleeper_share_a_direction, Some(3);
     relaxed []
