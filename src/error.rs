@@ -91,8 +91,20 @@ pub enum Error {
         /// How many did; when the kernel cut the list off, how many were left.
         found: usize,
     },
-    /// No endpoint was passed to this process under the name that was asked for.
+    /// Nothing was passed to this process under the name that was asked for.
     NotInherited,
+    /// A listener's name is empty, has a NUL in it, or is longer than the 107 bytes that a Unix
+    /// socket's may have.
+    InvalidName,
+    /// What listens there is not a listener for endpoints: a Unix socket of another type, or one
+    /// that answers something else.
+    NotAListener,
+    /// The policy of the listener refused this process.
+    Refused,
+    /// The policy of this process refused the one that listens there.
+    Distrusted,
+    /// The listener has taken the connection, but had not the means to make a pair.
+    ListenerExhausted,
     /// A system call failed.
     Os {
         /// The call.
@@ -153,11 +165,12 @@ impl Error {
             Self::WouldBlock => K::WouldBlock,
             Self::TimedOut => K::TimedOut,
             Self::PeerClosed | Self::WriteDisabled => K::BrokenPipe,
-            Self::UnreadData => K::ResourceBusy,
-            Self::MissingRights => K::PermissionDenied,
+            Self::UnreadData | Self::ListenerExhausted => K::ResourceBusy,
+            Self::MissingRights | Self::Refused | Self::Distrusted => K::PermissionDenied,
             Self::TooLarge { .. }
             | Self::InvalidCapacity { .. }
             | Self::ZeroTimeout
+            | Self::InvalidName
             | Self::NotUserSignals => K::InvalidInput,
             Self::NoMemory => K::OutOfMemory,
             Self::FenceRefused => K::Unsupported,
@@ -166,6 +179,7 @@ impl Error {
             Self::Os { errno, .. } => io::Error::from_raw_os_error(errno).kind(),
             Self::Protocol(_)
             | Self::NotAnEndpoint
+            | Self::NotAListener
             | Self::WrongKind { .. }
             | Self::UnsupportedVersion { .. }
             | Self::MissingSeals
@@ -242,7 +256,20 @@ impl fmt::Display for Error {
                 write!(f, "{found} descriptors arrived instead of {expected}")
             }
             Self::NotInherited => {
-                f.write_str("no endpoint of this name was passed to this process")
+                f.write_str("nothing of this name was passed to this process")
+            }
+            Self::InvalidName => {
+                f.write_str("a listener's name has 1 to 107 bytes, none of which is NUL in a path")
+            }
+            Self::NotAListener => {
+                f.write_str("what listens there does not hand out zocket endpoints")
+            }
+            Self::Refused => f.write_str("the listener's policy refused this process"),
+            Self::Distrusted => {
+                f.write_str("this process's policy refused the one that listens there")
+            }
+            Self::ListenerExhausted => {
+                f.write_str("the listener had no descriptors or no memory left; try again later")
             }
             Self::Os { call, errno } => {
                 let hint = match (call, errno) {

@@ -20,7 +20,7 @@
 //! - The peer is not trusted. It can stop talking or talk nonsense, which gets it
 //!   disconnected; it cannot make this side panic, hang, or touch other memory.
 //!
-//! It does not connect by name, cross machines, broadcast, or encrypt. The memory holds
+//! It does not cross machines, broadcast, or encrypt. The memory holds
 //! whatever both processes put there; either can see all of it.
 //!
 //! # Examples
@@ -56,6 +56,14 @@
 //! killed; it asks. Writes succeed until the ring is full, and a loop of tries asks after
 //! 1,024 that found nothing and then ever more rarely, at the latest after 65,536. Who must
 //! know sooner polls the descriptor.
+//!
+//! # How two processes get the two ends
+//!
+//! - By name: a server [listens](named) at a path or an abstract name, and clients
+//!   [connect](Stream::connect).
+//! - A parent gives its [child](process) an endpoint.
+//! - Any Unix socket carries one ([`send_to`](Stream::send_to)), and whatever else passes
+//!   [a descriptor](Stream#impl-From<Stream>-for-OwnedFd).
 //!
 //! # Signals
 //!
@@ -102,6 +110,7 @@ mod layout;
 mod mem;
 #[cfg(feature = "mio")]
 pub mod mio;
+pub mod named;
 mod observe;
 mod port;
 mod rights;

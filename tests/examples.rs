@@ -58,6 +58,11 @@ fn fd_over_unix_socket() {
 }
 
 #[test]
+fn named_echo() {
+    assert_eq!(run("named_echo"), "a client said: hello, hello\n".repeat(2));
+}
+
+#[test]
 fn datagrams() {
     assert_eq!(run("datagrams"), "1000 messages, each as it was sent\n");
 }

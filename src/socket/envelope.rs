@@ -93,7 +93,8 @@ pub(crate) fn pack(link: &Link, rights: Rights) -> Result<OwnedFd> {
         rights,
     };
     let contents = [link.region().memfd(), link.doorbell().as_fd()];
-    fdpass::send(send.as_fd(), &message.to_bytes(), &contents)
+    let flags = MsgFlags::empty();
+    fdpass::send(send.as_fd(), &message.to_bytes(), &contents, flags)
         .map_err(|e| Error::os("sendmsg", e))?;
     Ok(keep)
 }

@@ -13,7 +13,9 @@ use crate::sys::fdpass;
 const CARRIER: [u8; 1] = [b'z'];
 
 fn send(socket: &UnixStream, envelope: &OwnedFd) -> Result<()> {
-    fdpass::send(socket.as_fd(), &CARRIER, &[envelope.as_fd()]).map_err(|e| Error::os("sendmsg", e))
+    let contents = [envelope.as_fd()];
+    fdpass::send(socket.as_fd(), &CARRIER, &contents, MsgFlags::empty())
+        .map_err(|e| Error::os("sendmsg", e))
 }
 
 fn receive(socket: &UnixStream) -> Result<OwnedFd> {

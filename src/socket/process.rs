@@ -1,8 +1,9 @@
 //! Endpoints for child processes.
 //!
 //! The parent [spawns](spawn) a command with named endpoints; the child takes each
-//! [by its name](crate::Stream::inherited). Underneath, an envelope's descriptor is
-//! inherited, and an environment variable, `ZOCKET_FD_` and the name, says its number
+//! [by its name](crate::Stream::inherited). A command that others start, such as an
+//! asynchronous runtime, gets them [attached](attach) before. Underneath, an envelope's
+//! descriptor is inherited, and an environment variable, `ZOCKET_FD_` and the name, says its number
 //! and, after a colon, its inode: the variable outlives the descriptor and reaches
 //! grandchildren, where the number may be something else's.
 //!
@@ -16,6 +17,21 @@
 //!
 //! // in the child
 //! let control = Stream::inherited("control")?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! A child with one endpoint can do without a name: it gets the endpoint as its standard input.
+//! ```no_run
+//! # use zocket::Stream;
+//! # use std::os::fd::{AsFd, OwnedFd};
+//! # use std::process::Command;
+//! // in the parent
+//! let (ours, theirs) = Stream::pair()?;
+//! let child = Command::new("worker").stdin(OwnedFd::from(theirs)).spawn()?;
+//!
+//! // in the child
+//! let stdin = std::io::stdin().as_fd().try_clone_to_owned()?;
+//! let endpoint = Stream::try_from(stdin)?;
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
@@ -46,19 +62,34 @@ fn variable(name: &str) -> OsString {
     format!("{VARIABLE_PREFIX}{name}").into()
 }
 
-/// Starts a command that inherits endpoints, each under a name.
+/// Gives a command endpoints, each under a name, that the process inherits which it is started as.
 ///
-/// The endpoints come packed (`Stream::into_fd`); this process keeps no copy of
-/// them. If the child ends, or is killed, the other ends see it, whether it had taken
-/// its endpoints or not; unless it had started processes before, which inherit what it
-/// has not taken. Names are free, but for `=` and NUL.
+/// For commands that somebody else starts, or that replace this process
+/// ([`exec`](CommandExt::exec)); else [`spawn`] is simpler. The endpoints come packed
+/// (`Stream::into_fd`), and the command keeps them: as long as it lives, the other ends do not see
+/// that a child has ended before it took its endpoints. So drop it once it has been started. If it is
+/// started twice, an endpoint is given to both processes, and is that one's which takes it first. If
+/// `exec` fails, whatever this process starts before the command is dropped inherits them too. Names
+/// are free, but for `=` and NUL.
 ///
 /// # Errors
-/// Whatever `Command::spawn` reports; the endpoints are closed then.
-pub fn spawn<'a>(
-    mut command: Command,
+/// Whatever `fstat(2)` reports; the endpoints are closed then, and the command is not to be used.
+///
+/// # Examples
+/// ```no_run
+/// # use zocket::{Stream, process};
+/// # use std::process::Command;
+/// let (ours, theirs) = Stream::pair()?;
+/// let mut command = Command::new("worker");
+/// process::attach(&mut command, [("control", theirs.into())])?;
+/// let child = command.spawn()?;
+/// drop(command);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn attach<'a>(
+    command: &mut Command,
     endpoints: impl IntoIterator<Item = (&'a str, OwnedFd)>,
-) -> io::Result<Child> {
+) -> io::Result<()> {
     let (names, envelopes): (Vec<_>, Vec<_>) = endpoints.into_iter().unzip();
     for (name, envelope) in names.iter().zip(&envelopes) {
         // The child's descriptor has the number that it has here.
@@ -77,6 +108,23 @@ pub fn spawn<'a>(
     // SAFETY: `inherit` runs between fork and exec, where only async-signal-safe calls
     // are allowed: it calls `fcntl` and iterates over memory allocated before.
     unsafe { command.pre_exec(inherit) };
+    Ok(())
+}
+
+/// Starts a command that inherits endpoints, each under a name.
+///
+/// The endpoints come packed (`Stream::into_fd`); this process keeps no copy of
+/// them. If the child ends, or is killed, the other ends see it, whether it had taken
+/// its endpoints or not; unless it had started processes before, which inherit what it
+/// has not taken. Names are free, but for `=` and NUL.
+///
+/// # Errors
+/// Whatever `Command::spawn` reports; the endpoints are closed then.
+pub fn spawn<'a>(
+    mut command: Command,
+    endpoints: impl IntoIterator<Item = (&'a str, OwnedFd)>,
+) -> io::Result<Child> {
+    attach(&mut command, endpoints)?;
     // The command, and the envelopes with it, is dropped when this returns.
     command.spawn()
 }

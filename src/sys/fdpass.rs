@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// of our messages has, so that a message with a few more can say how many.
 const ROOM: usize = 8;
 
-/// Sends `bytes` and `fds` as one message.
+/// Sends `bytes` and `fds` as one message. With `MSG_DONTWAIT` among the flags it does not wait.
 ///
 /// # Errors
 /// Whatever `sendmsg(2)` reports.
@@ -25,6 +25,7 @@ pub(crate) fn send(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
     fds: &[BorrowedFd<'_>],
+    flags: MsgFlags,
 ) -> Result<(), Errno> {
     let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&numbers)];
@@ -33,7 +34,7 @@ pub(crate) fn send(
             socket.as_raw_fd(),
             &[IoSlice::new(bytes)],
             &rights,
-            MsgFlags::MSG_NOSIGNAL,
+            flags | MsgFlags::MSG_NOSIGNAL,
             None,
         ) {
             Err(Errno::EINTR) => {}
@@ -192,7 +193,8 @@ mod tests {
     fn exchange(count: usize) -> Received {
         let (a, b) = UnixStream::pair().unwrap();
         let file = File::open("/dev/null").unwrap();
-        send(a.as_fd(), &[7], &vec![file.as_fd(); count]).unwrap();
+        let files = vec![file.as_fd(); count];
+        send(a.as_fd(), &[7], &files, MsgFlags::empty()).unwrap();
         let mut byte = [0];
         let received = receive(b.as_fd(), &mut byte, MsgFlags::empty()).unwrap();
         assert_eq!((received.len, byte), (1, [7]));

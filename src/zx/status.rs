@@ -104,11 +104,17 @@ impl From<Error> for Status {
             // The handle is the parent's.
             Error::Forked => Self::BAD_HANDLE,
             Error::FenceRefused | Error::UnsupportedVersion { .. } => Self::NOT_SUPPORTED,
-            Error::NotAnEndpoint | Error::WrongKind { .. } => Self::WRONG_TYPE,
+            Error::NotAnEndpoint | Error::NotAListener | Error::WrongKind { .. } => {
+                Self::WRONG_TYPE
+            }
             Error::AlreadyClaimed | Error::NotInherited => Self::NOT_FOUND,
-            Error::HugePages | Error::MissingRights => Self::ACCESS_DENIED,
+            Error::HugePages | Error::MissingRights | Error::Refused | Error::Distrusted => {
+                Self::ACCESS_DENIED
+            }
+            Error::ListenerExhausted => Self::NO_RESOURCES,
             Error::NotUserSignals
             | Error::ZeroTimeout
+            | Error::InvalidName
             | Error::MissingSeals
             | Error::WrongMemorySize { .. }
             | Error::BadHeader(_)

@@ -3,17 +3,21 @@
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
-use std::process::Stdio;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use zocket::process::VARIABLE_PREFIX;
-use zocket::{Datagram, Error, Kind, Stream};
+use zocket::{Datagram, Error, Kind, Stream, process};
 
-use crate::support_processes::control::{self, Control, Process, Role};
+use crate::support_processes::control::{self, Control, Meeting, Process, Role};
 
 pub(crate) const ROLES: &[Role] = &[
     ("claims_two", claims_two),
+    ("becomes_another", becomes_another),
+    ("claims_one", claims_one),
+    ("claims_stdin", claims_stdin),
     ("claims_wrong_kind", claims_wrong_kind),
     ("claims_bogus", claims_bogus),
     ("claims_socket", claims_socket),
@@ -63,6 +67,72 @@ fn named_endpoints_arrive_and_only_once() {
     child.finish();
     assert_eq!(stream.read(&mut buf).expect("the end"), 0);
     assert_eq!(datagram.recv(&mut buf), Ok(0));
+}
+
+/// Executes another program in its own place, which finds what this one gives it.
+fn becomes_another(_: &Control) {
+    let (mut ours, theirs) = Stream::pair().expect("a pair");
+    ours.write_all(b"from before").expect("there is room");
+    let mut command = control::command("claims_one");
+    process::attach(&mut command, [("it", theirs.into())]).expect("it is open");
+    let error = command.exec();
+    panic!("{error}");
+}
+
+fn claims_one(control: &Control) {
+    let mut endpoint = Stream::inherited("it").expect("it was attached");
+    let mut said = String::new();
+    endpoint
+        .read_to_string(&mut said)
+        .expect("what was written, and the end");
+    control.tell(said);
+    control.hear();
+}
+
+#[test]
+fn attached_endpoint_is_there_after_exec() {
+    let child = Process::start("becomes_another", []);
+    assert_eq!(child.hear(), "from before");
+    child.tell("end");
+    child.finish();
+}
+
+#[test]
+fn attached_endpoint_stays_with_the_command_until_that_is_dropped() {
+    let (mut ours, theirs) = Stream::pair().expect("a pair");
+    let mut command = Command::new("true");
+    process::attach(&mut command, [("it", theirs.into())]).expect("it is open");
+    assert!(command.status().expect("it starts").success());
+    assert_eq!(ours.try_read(&mut [0]), Err(Error::WouldBlock));
+    drop(command);
+    assert_eq!(ours.read(&mut [0]).expect("the end"), 0);
+}
+
+fn claims_stdin(control: &Control) {
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+    let mut endpoint = Stream::try_from(stdin.expect("it is open")).expect("it is the endpoint");
+    endpoint.write_all(b"found").expect("the test reads");
+    // What is left of it is at its end.
+    assert_eq!(std::io::stdin().read(&mut [0]).expect("the end"), 0);
+    control.hear();
+}
+
+#[test]
+fn endpoint_is_found_as_standard_input() {
+    let (mut ours, theirs) = Stream::pair().expect("a pair");
+    let meeting = Meeting::new();
+    let mut command = control::command("claims_stdin");
+    let (variable, value) = Meeting::variable(meeting.name());
+    command.env(variable, value).stdin(OwnedFd::from(theirs));
+    let mut child = command.spawn().expect("it starts");
+    drop(command);
+    let control = meeting.accept();
+    let mut said = [0; 5];
+    ours.read_exact(&mut said).expect("the child writes");
+    assert_eq!(&said, b"found");
+    control.tell("end");
+    assert!(child.wait().expect("our child").success());
+    assert_eq!(ours.read(&mut said).expect("the end"), 0);
 }
 
 fn claims_wrong_kind(control: &Control) {
