@@ -6,7 +6,7 @@ use async_io::Timer;
 use futures_lite::future::{block_on, or, poll_once, zip};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use zocket::Signals;
-use zocket::async_io::{Datagram, Stream};
+use zocket::async_io::{Datagram, Stream, StreamListener};
 
 /// More than a ring holds.
 const LARGE: usize = 1 << 20;
@@ -128,5 +128,21 @@ fn datagrams_keep_their_boundaries() {
         }
         a.shutdown_send().unwrap();
         assert_eq!(b.recv(&mut buf).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn listener_accepts_who_connects() {
+    block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let mut listener = StreamListener::bind(&path).unwrap();
+        let accept = async { listener.accept().await.unwrap().0 };
+        let connect = async { Stream::connect(&path).await.unwrap() };
+        let (mut a, mut b) = zip(accept, connect).await;
+        a.write_all(b"welcome").await.unwrap();
+        let mut buf = [0; 7];
+        b.read_exact(&mut buf).await.unwrap();
+        assert_eq!(&buf, b"welcome");
     });
 }

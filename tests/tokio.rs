@@ -14,7 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
-use zocket::tokio::{Datagram, Stream};
+use zocket::named::Connector;
+use zocket::tokio::{Datagram, DatagramListener, Stream, StreamListener};
 use zocket::{Disposition, Error, Signals, process};
 
 /// Endpoints that nothing comes to, as many as any machine's descriptors do for.
@@ -502,12 +503,10 @@ fn child_entry() {
     let stream = zocket::Stream::inherited("peer").unwrap();
     current_thread().block_on(async {
         let mut stream = Stream::from_blocking(stream).unwrap();
-        let mut buf = vec![0; 4096];
-        while role == "echo" {
-            match stream.read(&mut buf).await.unwrap() {
-                0 => return,
-                len => stream.write_all(&buf[..len]).await.unwrap(),
-            }
+        if role == "echo" {
+            let (mut read, mut write) = stream.into_split();
+            tokio::io::copy(&mut read, &mut write).await.unwrap();
+            return;
         }
         // Says that it is there, and is never heard of again.
         stream.write_u8(1).await.unwrap();
@@ -606,6 +605,92 @@ fn idle_connections_cost_no_polls() {
         assert_eq!(tasks.join_next().await.unwrap().unwrap(), 1);
         let polled = polls.load(Ordering::Relaxed) - before;
         assert!(polled <= 2, "{polled}");
+    });
+}
+
+#[test]
+fn listener_serves_tasks_and_threads() {
+    in_both(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let mut listener = StreamListener::bind(&path).unwrap();
+        let server = tokio::spawn(async move {
+            let mut tasks = JoinSet::new();
+            for _ in 0..3 {
+                let (mut stream, client) = listener.accept().await.unwrap();
+                assert!(client.is_same_user());
+                tasks.spawn(async move {
+                    let byte = stream.read_u8().await.unwrap();
+                    stream.write_u8(!byte).await.unwrap();
+                });
+            }
+            while let Some(result) = tasks.join_next().await {
+                result.unwrap();
+            }
+            listener
+        });
+        // The first keeps silent as long as the others talk.
+        let mut silent = Stream::connect(&path).await.unwrap();
+        let mut talking = Stream::connect(&path).await.unwrap();
+        talking.write_u8(7).await.unwrap();
+        assert_eq!(talking.read_u8().await.unwrap(), !7);
+        let thread = tokio::task::spawn_blocking({
+            let path = path.clone();
+            move || {
+                let mut stream = zocket::Stream::connect(path).unwrap();
+                let mut byte = [9];
+                stream.write_all(&byte).unwrap();
+                stream.read_exact(&mut byte).unwrap();
+                assert_eq!(byte, [!9]);
+            }
+        });
+        thread.await.unwrap();
+        silent.write_u8(1).await.unwrap();
+        assert_eq!(silent.read_u8().await.unwrap(), !1);
+
+        let mut listener = server.await.unwrap();
+        listener.as_blocking().set_policy(|_| false);
+        let refused = tokio::spawn({
+            let path = path.clone();
+            async move { Stream::connect(path).await.unwrap_err().kind() }
+        });
+        let soon = Duration::from_millis(20);
+        assert!(
+            timeout(soon, listener.accept()).await.is_err(),
+            "nobody is accepted"
+        );
+        assert_eq!(refused.await.unwrap(), ErrorKind::PermissionDenied);
+        drop(listener);
+        let error = Stream::connect(&path).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    });
+}
+
+#[test]
+fn connecting_with_another_kind_and_giving_up_connecting() {
+    current_thread().block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let mut listener = DatagramListener::bind(&path).unwrap();
+        // Nobody accepts; who gives up is passed over, or finds its peer closed.
+        let soon = Duration::from_millis(1);
+        assert!(timeout(soon, Datagram::connect(&path)).await.is_err());
+        let wrong = tokio::spawn({
+            let path = path.clone();
+            async move { Stream::connect(path).await.unwrap_err().kind() }
+        });
+        yield_now().await;
+        let (mut left, _) = listener.accept().await.unwrap();
+        assert_eq!(wrong.await.unwrap(), ErrorKind::InvalidData);
+        assert_eq!(left.recv(&mut [0]).await.unwrap(), 0);
+        let right = tokio::spawn(async move {
+            let connector = Connector::new().policy(|server| server.is_same_user());
+            Datagram::connect_with(&connector, path).await.unwrap()
+        });
+        let (mut ours, _) = listener.accept().await.unwrap();
+        ours.send(b"welcome").await.unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(right.await.unwrap().recv(&mut buf).await.unwrap(), 7);
     });
 }
 

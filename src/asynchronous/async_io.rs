@@ -19,16 +19,13 @@
 //! ```
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use ::async_io::Async;
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::Reactor;
-use crate::socket::Link;
+use super::{Reactor, Watched};
 
 /// One end of a bidirectional byte stream, for tasks.
 pub type Stream = super::Stream<AsyncIo>;
@@ -43,29 +40,24 @@ pub type OwnedRecvHalf = super::OwnedRecvHalf<AsyncIo>;
 /// The sending half of a [`Datagram`].
 pub type OwnedSendHalf = super::OwnedSendHalf<AsyncIo>;
 
+/// A name that clients connect to, each of which gets one end of a new stream.
+pub type StreamListener = super::Listener<crate::Stream, AsyncIo>;
+/// A name that clients connect to, each of which gets one end of a new channel of datagrams.
+pub type DatagramListener = super::Listener<crate::Datagram, AsyncIo>;
+
 /// The reactor async-io.
 #[derive(Debug)]
 pub struct AsyncIo(Async<Watched>);
 
-/// The descriptor of an endpoint's doorbell, which stays open as long as the endpoint's memory stays.
-#[derive(Debug)]
-struct Watched(Arc<Link>);
-
-impl AsFd for Watched {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.doorbell().as_fd()
-    }
-}
-
 impl Reactor for AsyncIo {
-    fn watch(link: Arc<Link>) -> io::Result<Self> {
-        // A doorbell does not block as it is.
-        Async::new_nonblocking(Watched(link)).map(Self)
+    fn watch(watched: Watched) -> io::Result<Self> {
+        // None of them blocks as it is.
+        Async::new_nonblocking(watched).map(Self)
     }
 
-    fn poll_ring(&self, cx: &mut Context<'_>, acknowledge: impl FnOnce()) -> Poll<io::Result<()>> {
+    fn poll_readable(&self, cx: &mut Context<'_>, take: impl FnOnce()) -> Poll<io::Result<()>> {
         ready!(self.0.poll_readable(cx))?;
-        acknowledge();
+        take();
         Poll::Ready(Ok(()))
     }
 

@@ -11,7 +11,7 @@ use std::{hint, io, thread};
 
 use atomic_waker::AtomicWaker;
 
-use super::Reactor;
+use super::{Reactor, Watched};
 use crate::error::{Error, Result};
 use crate::mem::Role;
 use crate::socket::Link;
@@ -117,7 +117,7 @@ impl<R: Reactor> Bell<R> {
     pub(super) fn new(link: Arc<Link>) -> io::Result<Self> {
         let tasks = Arc::<Tasks>::default();
         Ok(Self {
-            reactor: R::watch(Arc::clone(&link))?,
+            reactor: R::watch(Watched::Doorbell(Arc::clone(&link)))?,
             link,
             waker: Waker::from(Arc::clone(&tasks)),
             tasks,
@@ -183,7 +183,9 @@ impl<R: Reactor> Bell<R> {
         for _ in 0..MOST_ROUNDS {
             if half.arm(want)? {
                 let mut both = Context::from_waker(&self.waker);
-                let ring = self.reactor.poll_ring(&mut both, || self.link.take_rings());
+                let ring = self
+                    .reactor
+                    .poll_readable(&mut both, || self.link.take_rings());
                 ready!(ring)?;
                 // It may have been for the other half.
                 self.tasks.at(H::ROLE.peer()).wake();

@@ -4,12 +4,15 @@
 //! there: no system call is made then. Only a task that really has to wait arms the doorbell, and
 //! has the reactor watch its descriptor.
 //!
+//! [`zocket::tokio`](crate::tokio) and [`zocket::async_io`](crate::async_io) name what is here for each runtime.
+//!
 //! An endpoint has one doorbell for both directions, and two tasks may wait, one at each half. So the
 //! reactor wakes both, and each tries again (`bell`).
 
 mod bell;
 mod common;
 mod datagram;
+mod named;
 mod stream;
 
 #[cfg(feature = "async-io")]
@@ -18,10 +21,12 @@ pub mod async_io;
 pub mod tokio;
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use self::datagram::{Datagram, OwnedRecvHalf, OwnedSendHalf};
+pub use self::named::{ForTasks, Listener};
 pub use self::stream::{OwnedReadHalf, OwnedWriteHalf, Stream};
 use crate::socket::Link;
 
@@ -34,19 +39,39 @@ impl<R: Reactor> Runtime for R {}
 
 /// A descriptor that a runtime watches.
 pub(crate) trait Reactor: Sized {
-    /// Has the doorbell of an endpoint watched.
+    /// Has a descriptor watched.
     ///
     /// # Errors
     /// Whatever the runtime reports.
-    fn watch(link: Arc<Link>) -> io::Result<Self>;
+    fn watch(watched: Watched) -> io::Result<Self>;
 
-    /// Whether the doorbell was rung, or its other end hung up, since this was last so; has the
-    /// task woken when it is if not. `acknowledge` takes the rings.
-    fn poll_ring(&self, cx: &mut Context<'_>, acknowledge: impl FnOnce()) -> Poll<io::Result<()>>;
+    /// Whether the descriptor has become readable, or its other end hung up, since this was last so; has the
+    /// task woken when it is if not. `take` takes what there is to read; what comes after that
+    /// counts anew.
+    fn poll_readable(&self, cx: &mut Context<'_>, take: impl FnOnce()) -> Poll<io::Result<()>>;
 
     /// Polls, unless the task has had its turn.
     fn poll_in_turn<T>(
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T>;
+}
+
+/// What is watched. Its descriptor is open, and the same, for as long as this lives.
+#[derive(Debug)]
+pub(crate) enum Watched {
+    /// The doorbell of an endpoint. It is replaced only by who packs the endpoint, and owns all of
+    /// it for that: not while there is a half that is watched, which `into_blocking` ends.
+    Doorbell(Arc<Link>),
+    /// A listener's, or a connection to one.
+    Socket(OwnedFd),
+}
+
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Doorbell(link) => link.doorbell().as_fd(),
+            Self::Socket(socket) => socket.as_fd(),
+        }
+    }
 }

@@ -34,15 +34,13 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use ::tokio::io::unix::AsyncFd;
 use ::tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use ::tokio::task::coop;
 
-use super::Reactor;
-use crate::socket::Link;
+use super::{Reactor, Watched};
 
 /// One end of a bidirectional byte stream, for tokio's tasks.
 pub type Stream = super::Stream<Tokio>;
@@ -57,33 +55,32 @@ pub type OwnedRecvHalf = super::OwnedRecvHalf<Tokio>;
 /// The sending half of a [`Datagram`].
 pub type OwnedSendHalf = super::OwnedSendHalf<Tokio>;
 
+/// A name that clients connect to, each of which gets one end of a new stream.
+pub type StreamListener = super::Listener<crate::Stream, Tokio>;
+/// A name that clients connect to, each of which gets one end of a new channel of datagrams.
+pub type DatagramListener = super::Listener<crate::Datagram, Tokio>;
+
 /// The runtime tokio.
 #[derive(Debug)]
 pub struct Tokio(AsyncFd<Watched>);
 
-/// The descriptor of an endpoint's doorbell, which stays open as long as the endpoint's memory stays.
-#[derive(Debug)]
-struct Watched(Arc<Link>);
-
 impl AsRawFd for Watched {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.doorbell().as_fd().as_raw_fd()
+        self.as_fd().as_raw_fd()
     }
 }
 
 impl Reactor for Tokio {
-    fn watch(link: Arc<Link>) -> io::Result<Self> {
-        // SAFETY: the descriptor is open as long as the link lives, which `Watched` has a share of. It
-        // is replaced only by who packs the endpoint, and owns all of it for that: not while there is a half with
-        // this watch, which `into_blocking` drops before it returns.
-        let watched = unsafe { AsyncFd::register_with_interest(Watched(link), Interest::READABLE) };
+    fn watch(watched: Watched) -> io::Result<Self> {
+        // SAFETY: a `Watched` keeps its descriptor open, and the same.
+        let watched = unsafe { AsyncFd::register_with_interest(watched, Interest::READABLE) };
         Ok(Self(watched?))
     }
 
-    fn poll_ring(&self, cx: &mut Context<'_>, acknowledge: impl FnOnce()) -> Poll<io::Result<()>> {
+    fn poll_readable(&self, cx: &mut Context<'_>, take: impl FnOnce()) -> Poll<io::Result<()>> {
         let mut guard = ready!(self.0.poll_read_ready(cx))?;
-        acknowledge();
-        // What rings after the rings were taken is an event of its own, which is not cleared.
+        take();
+        // What comes after that is an event of its own, which is not cleared.
         guard.clear_ready();
         Poll::Ready(Ok(()))
     }

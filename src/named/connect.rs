@@ -112,25 +112,57 @@ impl Connector {
     /// As [`connect`](Self::connect).
     pub fn connect_addr<E: ByName>(&self, address: &SocketAddr) -> Result<E> {
         let deadline = Deadline::from(self.deadline);
-        let request = Request::begin(&address::to_kernel(address)?, deadline)?;
-        if let Some(policy) = &self.policy
-            && !policy.allows(&Credentials::of_peer(&request)?)
-        {
-            return Err(Error::Distrusted);
-        }
+        let request = self.ask(address, deadline)?;
         let envelope = loop {
             match request.answer() {
                 Err(Error::WouldBlock) => wait_readable(request.as_fd(), deadline)?,
                 answer => break answer?,
             }
         };
+        self.claim(envelope)
+    }
+
+    /// Asks whoever listens at an address for an endpoint, if the policy allows.
+    fn ask(&self, address: &SocketAddr, deadline: Deadline) -> Result<Request> {
+        let request = Request::begin(&address::to_kernel(address)?, deadline)?;
+        match &self.policy {
+            Some(policy) if !policy.allows(&Credentials::of_peer(&request)?) => {
+                Err(Error::Distrusted)
+            }
+            _ => Ok(request),
+        }
+    }
+
+    /// Takes the endpoint out of an answer.
+    pub(crate) fn claim<E: ByName>(&self, envelope: OwnedFd) -> Result<E> {
         E::claim(envelope, self.trusted)
+    }
+}
+
+/// For tasks, which wait for the answer in a way of their own.
+#[cfg(feature = "_async")]
+impl Connector {
+    /// Asks the listener at `path`, without waiting for anything.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); [`Error::WouldBlock`] if there is no room in the listener's queue.
+    pub(crate) fn begin(&self, path: &Path) -> Result<Request> {
+        self.begin_addr(&address::of_path(path)?)
+    }
+
+    /// The same with an address.
+    pub(crate) fn begin_addr(&self, address: &SocketAddr) -> Result<Request> {
+        let now = Deadline::after(std::time::Duration::ZERO);
+        self.ask(address, now).map_err(|error| match error {
+            Error::TimedOut => Error::WouldBlock,
+            error => error,
+        })
     }
 }
 
 /// A connection on which the listener has not answered yet.
 #[derive(Debug)]
-struct Request(OwnedFd);
+pub(crate) struct Request(OwnedFd);
 
 impl Request {
     /// Waits for room in the listener's queue.
@@ -151,7 +183,7 @@ impl Request {
     }
 
     /// Takes the answer, without waiting for it.
-    fn answer(&self) -> Result<OwnedFd> {
+    pub(crate) fn answer(&self) -> Result<OwnedFd> {
         // One more than an answer has, so that a longer one shows.
         let mut bytes = [0; answer::SIZE + 1];
         let received = match fdpass::receive(self.as_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {

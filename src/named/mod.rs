@@ -57,6 +57,8 @@ mod listener;
 mod place;
 
 pub use connect::Connector;
+#[cfg(feature = "_async")]
+pub(crate) use connect::Request;
 pub use credentials::Credentials;
 pub use listener::{BindOptions, DatagramListener, Incoming, Listener, StreamListener};
 
