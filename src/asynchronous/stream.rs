@@ -21,7 +21,7 @@ use crate::{Builder, Info, ReadChunk, Reservation, ReuniteError};
 ///
 /// A [`zocket::Stream`](crate::Stream) whose calls let other tasks run while they wait. Reading and writing
 /// are the traits of the runtime: `AsyncRead` and `AsyncWrite`, which also
-/// [shut writing down](Self::shutdown_write). While the peer is awake and data, or space, is there,
+/// shuts writing down. While the peer is awake and data, or space, is there,
 /// they make no system call. There is no queue but the ring: a task that writes to a full one waits
 /// until the peer has read a useful part of it.
 ///
