@@ -199,6 +199,7 @@ impl<R: Runtime> OwnedReadHalf<R> {
             })
     }
 
+    #[cfg(feature = "async-io")]
     pub(super) fn poll_read_vectored(
         &mut self,
         cx: &mut Context<'_>,
