@@ -646,7 +646,7 @@ fn processes_that_take_over_from_each_other_are_never_two() {
     let servers = [(); 3].map(|()| {
         let server = Process::start("binds", []);
         server.tell(place.path.display());
-        server.tell_numbers(&[100]);
+        server.tell_numbers(&[1000]);
         server
     });
     for server in servers {

@@ -18,7 +18,8 @@
 //!   the queue.
 //! - **Paths**: a path that a dead listener has left behind is replaced, one that somebody has is
 //!   not, and of two servers that begin at once one gets it. A listener that is dropped removes its
-//!   path, if it is still its own.
+//!   path, if it is still its own. In a directory that others can write to, all of this is up to
+//!   them.
 //! - **Abstract names** have no mode and no owner: everybody in the network namespace can connect
 //!   to one, and take it first. Both sides have the policy alone ([`Connector::policy`]).
 //!
