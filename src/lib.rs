@@ -95,6 +95,22 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// The chapters of the guide, whose code is compiled and run like that of the README.
+#[cfg(doctest)]
+mod guide {
+    macro_rules! chapters {
+        ($($Chapter:ident $file:literal)+) => {$(
+            #[doc = include_str!(concat!("../docs/guide/src/", $file))]
+            struct $Chapter;
+        )+};
+    }
+
+    chapters! {
+        Introduction "introduction.md"
+        FirstSteps "first-steps.md"
+    }
+}
+
 #[cfg(not(all(
     target_os = "linux",
     target_pointer_width = "64",
