@@ -108,6 +108,7 @@ mod guide {
     chapters! {
         Introduction "introduction.md"
         FirstSteps "first-steps.md"
+        StreamOrDatagram "stream-or-datagram.md"
     }
 }
 
