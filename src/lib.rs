@@ -109,6 +109,7 @@ mod guide {
         Introduction "introduction.md"
         FirstSteps "first-steps.md"
         StreamOrDatagram "stream-or-datagram.md"
+        Waiting "waiting.md"
     }
 }
 
