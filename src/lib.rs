@@ -110,6 +110,7 @@ mod guide {
         FirstSteps "first-steps.md"
         StreamOrDatagram "stream-or-datagram.md"
         Waiting "waiting.md"
+        Sizing "sizing.md"
     }
 }
 
