@@ -111,6 +111,7 @@ mod guide {
         StreamOrDatagram "stream-or-datagram.md"
         Waiting "waiting.md"
         Sizing "sizing.md"
+        Backpressure "backpressure.md"
     }
 }
 
