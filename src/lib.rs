@@ -112,6 +112,7 @@ mod guide {
         Waiting "waiting.md"
         Sizing "sizing.md"
         Backpressure "backpressure.md"
+        HandingOn "handing-on.md"
     }
 }
 
