@@ -114,6 +114,7 @@ mod guide {
         Backpressure "backpressure.md"
         HandingOn "handing-on.md"
         Ends "ends.md"
+        Sandboxes "sandboxes.md"
     }
 }
 
