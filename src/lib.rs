@@ -115,6 +115,7 @@ mod guide {
         HandingOn "handing-on.md"
         Ends "ends.md"
         Sandboxes "sandboxes.md"
+        Trust "trust.md"
     }
 }
 
