@@ -116,6 +116,7 @@ mod guide {
         Ends "ends.md"
         Sandboxes "sandboxes.md"
         Trust "trust.md"
+        Migrating "migrating.md"
     }
 }
 
