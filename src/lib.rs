@@ -117,6 +117,7 @@ mod guide {
         Sandboxes "sandboxes.md"
         Trust "trust.md"
         Migrating "migrating.md"
+        Troubleshooting "troubleshooting.md"
     }
 }
 
