@@ -383,6 +383,11 @@ mod tests {
             Error::BadHeader(_) => [Error::BadHeader("capacity")]
             Error::DescriptorCount { .. } => [count(1, 2), count(1, 1)]
             Error::NotInherited => [Error::NotInherited]
+            Error::InvalidName => [Error::InvalidName]
+            Error::NotAListener => [Error::NotAListener]
+            Error::Refused => [Error::Refused]
+            Error::Distrusted => [Error::Distrusted]
+            Error::ListenerExhausted => [Error::ListenerExhausted]
             Error::Os { .. } => [
                 os("socketpair", libc::EMFILE),
                 os("mlock", libc::ENOMEM),

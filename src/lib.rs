@@ -113,6 +113,7 @@ mod guide {
         Sizing "sizing.md"
         Backpressure "backpressure.md"
         HandingOn "handing-on.md"
+        Named "named.md"
         Ends "ends.md"
         Sandboxes "sandboxes.md"
         Trust "trust.md"
