@@ -343,6 +343,86 @@ mod tests {
         }
     }
 
+    /// Each error at least once, with every text that it can have.
+    fn samples() -> Vec<Error> {
+        macro_rules! samples {
+            ($($pattern:pat => [$($sample:expr),+])+) => {{
+                // Does not compile when there is one more: it must be here, and in the guide.
+                let _exhaustive = |error| match error {
+                    $($pattern => {})+
+                };
+                vec![$($($sample),+),+]
+            }};
+        }
+        let os = |call, errno| Error::Os { call, errno };
+        let count = |expected, found| Error::DescriptorCount { expected, found };
+        samples! {
+            Error::WouldBlock => [Error::WouldBlock]
+            Error::TimedOut => [Error::TimedOut]
+            Error::PeerClosed => [Error::PeerClosed]
+            Error::WriteDisabled => [Error::WriteDisabled]
+            Error::UnreadData => [Error::UnreadData]
+            Error::NotUserSignals => [Error::NotUserSignals]
+            Error::TooLarge { .. } => [Error::TooLarge { requested: 5000, capacity: 4096 }]
+            Error::InvalidCapacity { .. } => [Error::InvalidCapacity { requested: 100 }]
+            Error::ZeroTimeout => [Error::ZeroTimeout]
+            Error::NoMemory => [Error::NoMemory]
+            Error::Protocol(Violation::TailOutOfRange) => [Error::Protocol(Violation::TailOutOfRange)]
+            Error::Protocol(Violation::HeadOutOfRange) => [Error::Protocol(Violation::HeadOutOfRange)]
+            Error::Protocol(Violation::RecordLength) => [Error::Protocol(Violation::RecordLength)]
+            Error::FenceRefused => [Error::FenceRefused]
+            Error::Forked => [Error::Forked]
+            Error::NotAnEndpoint => [Error::NotAnEndpoint]
+            Error::AlreadyClaimed => [Error::AlreadyClaimed]
+            Error::WrongKind { .. } => [Error::WrongKind { found: Kind::Datagram }]
+            Error::MissingRights => [Error::MissingRights]
+            Error::UnsupportedVersion { .. } => [Error::UnsupportedVersion { found: 2 }]
+            Error::MissingSeals => [Error::MissingSeals]
+            Error::WrongMemorySize { .. } => [Error::WrongMemorySize { expected: 2, found: 1 }]
+            Error::HugePages => [Error::HugePages]
+            Error::BadHeader(_) => [Error::BadHeader("capacity")]
+            Error::DescriptorCount { .. } => [count(1, 2), count(1, 1)]
+            Error::NotInherited => [Error::NotInherited]
+            Error::InvalidName => [Error::InvalidName]
+            Error::NotAListener => [Error::NotAListener]
+            Error::Refused => [Error::Refused]
+            Error::Distrusted => [Error::Distrusted]
+            Error::ListenerExhausted => [Error::ListenerExhausted]
+            Error::Os { .. } => [
+                os("socketpair", libc::EMFILE),
+                os("mlock", libc::ENOMEM),
+                os("memfd_create", libc::EPERM)
+            ]
+        }
+    }
+
+    /// A text without the digits in it, since the numbers in the guide are examples.
+    fn without_numbers(text: &str) -> String {
+        text.replace(|c: char| c.is_ascii_digit(), "")
+    }
+
+    #[test]
+    fn guide_has_every_error_by_its_text() {
+        let chapter = include_str!("../docs/guide/src/troubleshooting.md");
+        // Every text stands there as code.
+        let texts: Vec<_> = chapter.split('`').map(without_numbers).collect();
+        for error in samples() {
+            let text = without_numbers(&error.to_string());
+            let is_there = match error {
+                // What the system's own messages are like is up to the C library.
+                Error::Os { call, .. } => {
+                    let hint = text.split_once("(os error )").map_or("", |(_, hint)| hint);
+                    let end = format!("(os error ){hint}");
+                    let begin = format!("{call}: ");
+                    let mut named = texts.iter().filter(|text| text.starts_with(&begin));
+                    named.any(|text| text.ends_with(&end))
+                }
+                _ => texts.contains(&text),
+            };
+            assert!(is_there, "not in the guide: {error}");
+        }
+    }
+
     #[test]
     fn failed_calls_for_memory_are_no_memory() {
         assert_eq!(Error::memory("fallocate", Errno::ENOSPC), Error::NoMemory);

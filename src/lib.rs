@@ -95,6 +95,33 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// The chapters of the guide, whose code is compiled and run like that of the README.
+#[cfg(doctest)]
+mod guide {
+    macro_rules! chapters {
+        ($($Chapter:ident $file:literal)+) => {$(
+            #[doc = include_str!(concat!("../docs/guide/src/", $file))]
+            struct $Chapter;
+        )+};
+    }
+
+    chapters! {
+        Introduction "introduction.md"
+        FirstSteps "first-steps.md"
+        StreamOrDatagram "stream-or-datagram.md"
+        Waiting "waiting.md"
+        Sizing "sizing.md"
+        Backpressure "backpressure.md"
+        HandingOn "handing-on.md"
+        Named "named.md"
+        Ends "ends.md"
+        Sandboxes "sandboxes.md"
+        Trust "trust.md"
+        Migrating "migrating.md"
+        Troubleshooting "troubleshooting.md"
+    }
+}
+
 #[cfg(not(all(
     target_os = "linux",
     target_pointer_width = "64",

@@ -1,4 +1,6 @@
-//! `examples/c`: compiled as their README says, and run.
+//! `examples/c`, and the C of the guide: compiled as the C library's README says, and run.
+
+use std::fs;
 
 use crate::support::{
     Compiler, Language, Library, Linking, Run, Variant, manifest_dir, scratch_dir,
@@ -41,6 +43,24 @@ fn event_loop_in_python() {
         .env("ZOCKET_LIBRARY", &Library::get(Variant::Plain).shared)
         .succeed();
     assert_eq!(output, "1050000 bytes came back in capitals\n");
+}
+
+/// A port's descriptor in an event loop.
+#[test]
+fn program_of_the_guide() {
+    let Some(compiler) = Compiler::find(Language::C) else {
+        return;
+    };
+    let guide = manifest_dir().join("../docs/guide/src/waiting.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let (_, rest) = guide.split_once("```c\n").unwrap();
+    let (code, _) = rest.split_once("```").unwrap();
+    let dir = scratch_dir();
+    let (source, program) = (dir.path().join("guide.c"), dir.path().join("guide"));
+    fs::write(&source, code).unwrap();
+    let library = Library::get(Variant::Plain);
+    library.compile(&compiler, "-std=gnu11", &source, Linking::Shared, &program);
+    assert_eq!(Run::new(&program).succeed(), "key 7: hello\n");
 }
 
 /// Compiles an example and runs it.
