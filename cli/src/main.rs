@@ -1,8 +1,12 @@
 //! The `zocket` command: shared-memory sockets from the shell.
 //!
-//! `zocket pipe` streams a file through a socket into another process, checks what
-//! arrived, and measures that against the kernel's own pipes and sockets.
+//! One module for each command:
+//!
+//! - [`ls`] shows the sockets that processes have open, and what goes on in them;
+//! - [`pipe`] streams a file through a socket into another process, checks what arrived, and
+//!   measures that against the kernel's own pipes and sockets.
 
+mod ls;
 mod pipe;
 
 use std::io::{self, Write};
@@ -20,7 +24,8 @@ struct Cli {
 /// What the command can do.
 #[derive(Debug, Subcommand)]
 enum Command {
-    // Its documentation, which is the help, is that of its arguments.
+    // Their documentation, which is the help, is that of their arguments.
+    Ls(ls::Args),
     Pipe(pipe::Args),
     #[command(hide = true)]
     PipeReceive(pipe::ReceiveArgs),
@@ -28,6 +33,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Ls(args) => ls::run(&args),
         Command::Pipe(args) => pipe::run(args),
         Command::PipeReceive(args) => pipe::receive(&args),
     };
