@@ -2,12 +2,14 @@
 //!
 //! One module for each command:
 //!
+//! - [`bench`] measures this machine;
 //! - [`exec`] runs two commands that are joined by a pair of sockets;
 //! - [`ls`] shows the sockets that processes have open, and what goes on in them;
 //! - [`pipe`] streams a file through a socket into another process, checks what arrived, and
 //!   measures that against the kernel's own pipes and sockets;
 //! - [`program`] tells shells and man(1) of all of these.
 
+mod bench;
 mod exec;
 mod ls;
 mod pipe;
@@ -49,6 +51,7 @@ enum Command {
     Ls(ls::Args),
     Exec(exec::Args),
     Pipe(pipe::Args),
+    Bench(bench::Args),
     Completions(program::CompletionsArgs),
     Man(program::ManArgs),
 }
@@ -57,6 +60,7 @@ enum Command {
 #[derive(Debug, Parser)]
 enum Part {
     PipeReceive(pipe::ReceiveArgs),
+    BenchPeer(bench::PeerArgs),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +81,7 @@ fn run() -> Result<ExitCode> {
         Command::Ls(args) => ls::run(&args),
         Command::Exec(args) => return exec::run(&args),
         Command::Pipe(args) => pipe::run(args),
+        Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => program::completions(&args),
         Command::Man(args) => program::man(&args),
     }?;
@@ -86,6 +91,7 @@ fn run() -> Result<ExitCode> {
 fn run_part() -> Result<ExitCode> {
     match Part::parse() {
         Part::PipeReceive(args) => pipe::receive(&args),
+        Part::BenchPeer(args) => bench::run_peer(&args),
     }?;
     Ok(ExitCode::SUCCESS)
 }

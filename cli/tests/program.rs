@@ -6,7 +6,7 @@ use std::fs;
 
 use support::{assert_fails, run, text};
 
-const COMMANDS: [&str; 5] = ["ls", "exec", "pipe", "completions", "man"];
+const COMMANDS: [&str; 6] = ["ls", "exec", "pipe", "bench", "completions", "man"];
 
 #[track_caller]
 fn printed(args: &[&str]) -> String {
@@ -24,7 +24,7 @@ fn completions_know_every_command_and_none_that_is_not_for_users() {
             assert!(script.contains(command), "no {command} for {shell}");
         }
         assert!(script.contains("--one-way") || script.contains("one-way"));
-        assert!(!script.contains("pipe-receive"), "{shell}");
+        assert!(!script.contains("pipe-receive") && !script.contains("bench-peer"));
     }
 }
 
