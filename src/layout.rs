@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// not text.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"zocket\xA7\x02");
 /// Layout version; any change of this module that moves or adds a word raises it.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Smallest capacity of a direction, in bytes.
 pub const MIN_CAPACITY: usize = 4 << 10;
@@ -233,6 +233,9 @@ pub struct Header {
     pub capacity: usize,
     /// Identities of the two endpoints.
     pub koids: [u64; 2],
+    /// Inodes of the two ends of the doorbell, by which whoever looks from outside tells what
+    /// process has which endpoint; 0 is unknown.
+    pub doorbells: [u32; 2],
 }
 
 impl Header {
@@ -269,6 +272,8 @@ impl Header {
         put(40, &self.fence_mode.to_wire().to_le_bytes());
         put(44, &self.page_shift.to_le_bytes());
         put(48, &(self.total_size() as u64).to_le_bytes());
+        put(56, &self.doorbells[0].to_le_bytes());
+        put(60, &self.doorbells[1].to_le_bytes());
         bytes
     }
 
@@ -297,12 +302,10 @@ impl Header {
             page_shift,
             capacity: parse_capacity(u64_at(16), page_shift)?,
             koids: [u64_at(24), u64_at(32)],
+            doorbells: [u32_at(56), u32_at(60)],
         };
         if u64_at(48) != header.total_size() as u64 {
             return Err(Error::BadHeader("total size"));
-        }
-        if bytes[56..] != [0; HEADER_SIZE - 56] {
-            return Err(Error::BadHeader("reserved field"));
         }
         Ok(header)
     }
@@ -340,6 +343,7 @@ mod tests {
         page_shift: PAGE_SHIFT,
         capacity: 8192,
         koids: [1024, 1025],
+        doorbells: [77, u32::MAX],
     };
 
     #[test]
@@ -350,7 +354,7 @@ mod tests {
     #[test]
     fn header_with_one_field_altered_is_refused() {
         type Case = (usize, Vec<u8>, Error);
-        let cases: [Case; 11] = [
+        let cases: [Case; 10] = [
             (0, vec![0], Error::NotAnEndpoint),
             (8, vec![9], Error::UnsupportedVersion { found: 9 }),
             (12, vec![2], Error::BadHeader("kind")),
@@ -373,7 +377,6 @@ mod tests {
             (40, vec![7], Error::BadHeader("fence mode")),
             (44, vec![63], Error::BadHeader("page size")),
             (48, vec![1], Error::BadHeader("total size")),
-            (63, vec![1], Error::BadHeader("reserved field")),
         ];
         for (at, value, expected) in cases {
             let mut bytes = VALID.to_bytes();

@@ -133,6 +133,7 @@ compile_error!("zocket needs 64-bit Linux: it is built on memfd, futex and memba
 pub mod asynchronous;
 mod endpoint;
 mod error;
+pub mod inspect;
 mod layout;
 mod mem;
 #[cfg(feature = "mio")]

@@ -229,8 +229,8 @@ fn message_that_is_no_endpoints_is_refused() {
         );
         // A newer version may have longer messages; its number comes first.
         let mut newer = [parts.message.clone(), vec![0; 40]].concat();
-        newer[8] = 4;
-        let found = 4;
+        newer[8] += 1;
+        let found = newer[8].into();
         assert_eq!(
             refused(envelope(&newer, &fds)),
             (Error::UnsupportedVersion { found }, true)
@@ -545,7 +545,7 @@ fn memory_with_one_header_field_altered_is_refused() {
         let total = parts.header().total_size() as u64;
         let found = total;
         let bad = Error::BadHeader;
-        let cases: [(usize, &[u8], Error); 17] = [
+        let cases: [(usize, &[u8], Error); 15] = [
             (0, &[0], Error::NotAnEndpoint),
             (7, &[0], Error::NotAnEndpoint),
             (8, &[1], Error::UnsupportedVersion { found: 1 }),
@@ -561,8 +561,6 @@ fn memory_with_one_header_field_altered_is_refused() {
             (44, &[0], bad("page size")),
             (44, &[255, 255, 255, 255], bad("page size")),
             (48, &u64::MAX.to_le_bytes(), bad("total size")),
-            (56, &[1], bad("reserved field")),
-            (63, &[1], bad("reserved field")),
         ];
         for (at, value, error) in cases {
             parts.poke(at, value);

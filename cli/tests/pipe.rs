@@ -1,5 +1,7 @@
 //! `zocket pipe` as its users run it.
 
+mod support;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -8,64 +10,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
-use wait_timeout::ChildExt;
 
-/// Longer than anything here takes: it ends what hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+use support::{assert_fails, await_some, json, output, text, zocket};
 
 /// `zocket pipe` with these arguments, and nothing at its standard input.
 fn pipe(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_zocket"));
-    command
-        .arg("pipe")
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// What it prints, and how it ends; it must end.
-fn output(mut child: Child) -> Output {
-    if child.wait_timeout(PATIENCE).unwrap().is_none() {
-        child.kill().unwrap();
-        panic!("hangs: {:?}", child.wait_with_output().unwrap());
-    }
-    child.wait_with_output().unwrap()
+    zocket(&[&["pipe"], args].concat())
 }
 
 fn run(args: &[&str]) -> Output {
     output(pipe(args).spawn().unwrap())
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-/// Its JSON, and nothing else on either output.
-#[track_caller]
-fn json(output: &Output) -> Value {
-    assert_eq!(text(&output.stderr), "");
-    assert_eq!(output.status.code(), Some(0));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// That it failed with this status, and a text that says so.
-#[track_caller]
-fn assert_fails(output: &Output, status: i32, words: &[&str]) {
-    let error = text(&output.stderr);
-    for word in words {
-        assert!(error.contains(word), "no {word:?} in {error:?}");
-    }
-    assert_eq!(output.status.code(), Some(status), "{error}");
-    assert_eq!(text(&output.stdout), "");
 }
 
 /// Bytes without a short period.
@@ -418,19 +379,6 @@ fn stat(pid: u32) -> Option<(char, u32)> {
     // After the name, which may hold anything, even parentheses.
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-}
-
-/// Waits for something to become so.
-#[track_caller]
-fn await_some<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "waited in vain");
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// The receiver of a `zocket pipe`, once it has run its own program.

@@ -141,12 +141,12 @@ impl Builder {
 
     pub(crate) fn links(self, kind: Kind) -> Result<[Arc<Link>; 2]> {
         fork::install();
-        let header = self.header(kind)?;
         let doorbells = Doorbell::pair()?;
+        let header = self.header(kind, &doorbells)?;
         Ok(Link::pair(Region::create(header, self.wishes)?, doorbells))
     }
 
-    fn header(self, kind: Kind) -> Result<Header> {
+    fn header(self, kind: Kind, doorbells: &(Doorbell, Doorbell)) -> Result<Header> {
         let page_shift = if self.huge_pages {
             layout::HUGE_PAGE_SHIFT
         } else {
@@ -158,6 +158,7 @@ impl Builder {
             page_shift,
             capacity: layout::round_capacity(self.capacity, page_shift)?,
             koids: koid::new_pair(),
+            doorbells: [doorbells.0.inode(), doorbells.1.inode()],
         })
     }
 

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, getsockopt, recv, send, socketpair, sockopt,
 };
+use nix::sys::stat::fstat;
 
 use super::eventfd::EventFd;
 use crate::error::{Error, Result};
@@ -75,6 +76,13 @@ impl Doorbell {
             }
         }
         self.is_hung_up()
+    }
+
+    /// What the kernel calls this end where it lists the sockets of a process; 0 if it does not say.
+    pub(crate) fn inode(&self) -> u32 {
+        // The kernel numbers sockets with 32 bits. Nothing but display depends on it.
+        let inode = fstat(&self.0).map(|stat| u32::try_from(stat.st_ino));
+        inode.ok().and_then(Result::ok).unwrap_or(0)
     }
 
     /// A descriptor that nothing ever happens to.

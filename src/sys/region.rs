@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code, reason = "addresses into a mapping")]
 
+use std::ffi::CStr;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -15,7 +16,7 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::stat::fstat;
+use nix::sys::stat::{FileStat, fstat};
 use nix::sys::statfs::fstatfs;
 use nix::unistd::ftruncate;
 
@@ -39,6 +40,9 @@ impl Wishes {
         self.reserve || self.prefault || self.lock || header.page_shift == HUGE_PAGE_SHIFT
     }
 }
+
+/// What the memfd of every pair is called, for people to see.
+pub(crate) const NAME: &CStr = c"zocket";
 
 /// Who has sent a memfd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,29 +101,12 @@ impl Region {
     /// stranger, and whatever
     /// [`Header::parse`] reports. Nothing was mapped then.
     pub(crate) fn attach(memfd: OwnedFd, sender: Sender) -> Result<Self> {
-        check_seals(&memfd)?;
-        // The size is final now. Every field is copied out before it is checked.
-        let stat = fstat(&memfd).map_err(|e| Error::os("fstat", e))?;
-        let found = stat.st_size as u64;
-        let mut bytes = [0; HEADER_SIZE];
-        let read =
-            nix::sys::uio::pread(&memfd, &mut bytes, 0).map_err(|e| Error::os("pread", e))?;
-        if read < HEADER_SIZE {
-            return Err(Error::WrongMemorySize {
-                expected: HEADER_SIZE as u64,
-                found,
-            });
-        }
-        let header = Header::parse(&bytes)?;
-        let expected = header.total_size() as u64;
-        if found != expected {
-            return Err(Error::WrongMemorySize { expected, found });
-        }
+        let (header, stat) = read_header(&memfd)?;
         if sender == Sender::Stranger && is_huge(&memfd)? {
             return Err(Error::HugePages);
         }
-        // Blocks are of 512 bytes. Only a hint: whoever can reserve pages can give them back, too.
-        let reserved = match stat.st_blocks as u64 * 512 >= expected {
+        // Only a hint: whoever can reserve pages can give them back, too.
+        let reserved = match allocated(&stat) >= header.total_size() as u64 {
             true => header.total_size(),
             false => 1 << PAGE_SHIFT,
         };
@@ -221,9 +208,9 @@ fn create_memfd(page_shift: u32) -> Result<OwnedFd> {
         flags |= MFdFlags::MFD_HUGETLB | MFdFlags::MFD_HUGE_2MB;
     }
     let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
-    match memfd_create(c"zocket", flags | no_exec) {
+    match memfd_create(NAME, flags | no_exec) {
         // Linux before 6.3 does not know MFD_NOEXEC_SEAL.
-        Err(Errno::EINVAL) => memfd_create(c"zocket", flags),
+        Err(Errno::EINVAL) => memfd_create(NAME, flags),
         result => result,
     }
     .map_err(|e| Error::memory("memfd_create", e))
@@ -244,6 +231,44 @@ fn reserve(memfd: &OwnedFd, range: Range<usize>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The header in a memfd that anybody may have made, and what the kernel says about the memfd, if it
+/// is what a pair's must be. Maps and changes nothing; a descriptor for reading is enough.
+///
+/// # Errors
+/// [`Error::MissingSeals`], [`Error::WrongMemorySize`], whatever [`Header::parse`] reports.
+pub(crate) fn read_header(memfd: &OwnedFd) -> Result<(Header, FileStat)> {
+    check_seals(memfd)?;
+    // The size is final now, and not before. Every field is copied out before it is checked.
+    let stat = stat(memfd)?;
+    let found = stat.st_size as u64;
+    let mut bytes = [0; HEADER_SIZE];
+    let read = nix::sys::uio::pread(memfd, &mut bytes, 0).map_err(|e| Error::os("pread", e))?;
+    if read < HEADER_SIZE {
+        let expected = HEADER_SIZE as u64;
+        return Err(Error::WrongMemorySize { expected, found });
+    }
+    let header = Header::parse(&bytes)?;
+    let expected = header.total_size() as u64;
+    if found != expected {
+        return Err(Error::WrongMemorySize { expected, found });
+    }
+    Ok((header, stat))
+}
+
+/// What the kernel says about a memfd.
+///
+/// # Errors
+/// [`Error::Os`].
+pub(crate) fn stat(memfd: &OwnedFd) -> Result<FileStat> {
+    fstat(memfd).map_err(|e| Error::os("fstat", e))
+}
+
+/// Bytes of the pages that a memfd has.
+pub(crate) fn allocated(stat: &FileStat) -> u64 {
+    // Blocks are of 512 bytes.
+    stat.st_blocks as u64 * 512
 }
 
 /// Whether a memfd is on huge pages, by its own word and not by the header's.

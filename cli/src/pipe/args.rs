@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
+use clap::Parser;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 
 use super::transport::Transport;
+use crate::size::size_within;
 
 /// Largest block: it has to fit into memory, twice.
 const MAX_BLOCK: u64 = 1 << 30;
@@ -110,9 +111,7 @@ impl Args {
                 "a --record of {} never fits into a --capacity of {}",
                 self.record, self.capacity
             );
-            crate::Cli::command()
-                .error(ErrorKind::ValueValidation, text)
-                .exit();
+            crate::refuse("pipe", ErrorKind::ValueValidation, text);
         }
     }
 
@@ -138,21 +137,6 @@ impl Args {
     }
 }
 
-/// Parses a size, and refuses those out of range.
-fn size_within(
-    least: u64,
-    most: u64,
-) -> impl Fn(&str) -> Result<ByteSize, String> + Clone + Send + Sync + 'static {
-    move |text| match text.parse::<ByteSize>()? {
-        size if (least..=most).contains(&size.0) => Ok(size),
-        _ => Err(format!(
-            "not between {} and {}",
-            ByteSize(least),
-            ByteSize(most)
-        )),
-    }
-}
-
 /// The other process of `pipe`, which starts it itself.
 #[derive(Debug, Parser)]
 pub(crate) struct ReceiveArgs {
@@ -169,6 +153,8 @@ pub(crate) struct ReceiveArgs {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn parse(words: &[&str]) -> Result<Args, clap::Error> {

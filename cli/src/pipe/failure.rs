@@ -54,11 +54,10 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The exit status that an error calls for; `zocket pipe --help` lists them.
-pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
-    match error.downcast_ref::<Failure>() {
-        None => ExitCode::FAILURE,
-        Some(Failure::Mismatch { .. }) => ExitCode::from(3),
-        Some(Failure::ReceiverGone { .. }) => ExitCode::from(4),
-    }
+/// The exit status that an error calls for, if it is one of these; `zocket pipe --help` lists them.
+pub(crate) fn exit_code(error: &anyhow::Error) -> Option<ExitCode> {
+    Some(ExitCode::from(match error.downcast_ref()? {
+        Failure::Mismatch { .. } => 3,
+        Failure::ReceiverGone { .. } => 4,
+    }))
 }

@@ -1,0 +1,76 @@
+//! What the tests of all commands need: to run the program, and to look at how it ends.
+
+#![allow(dead_code, reason = "no test needs all of it")]
+
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use wait_timeout::ChildExt;
+
+/// Longer than anything here takes: it ends what hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `zocket` with these arguments, and nothing at its standard input.
+pub(crate) fn zocket(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zocket"));
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs it to its end.
+#[track_caller]
+pub(crate) fn run(args: &[&str]) -> Output {
+    output(zocket(args).spawn().unwrap())
+}
+
+/// What it prints, and how it ends; it must end.
+pub(crate) fn output(mut child: Child) -> Output {
+    if child.wait_timeout(PATIENCE).unwrap().is_none() {
+        child.kill().unwrap();
+        // What it has started may have its outputs, and hang too.
+        panic!("hangs");
+    }
+    child.wait_with_output().unwrap()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Its JSON, and nothing else on either output.
+#[track_caller]
+pub(crate) fn json(output: &Output) -> Value {
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// That it failed with this status, and a text that says so.
+#[track_caller]
+pub(crate) fn assert_fails(output: &Output, status: i32, words: &[&str]) {
+    let error = text(&output.stderr);
+    for word in words {
+        assert!(error.contains(word), "no {word:?} in {error:?}");
+    }
+    assert_eq!(output.status.code(), Some(status), "{error}");
+    assert_eq!(text(&output.stdout), "");
+}
+
+/// Waits for something to become so.
+#[track_caller]
+pub(crate) fn await_some<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
