@@ -17,8 +17,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -799,26 +799,27 @@ fn refused_clients_are_told_and_the_others_served() {
 fn clients_that_are_refused_without_end_keep_nobody_beyond_the_deadline() {
     let place = Place::new();
     let mut listener: StreamListener = BindOptions::new().backlog(3).bind(&place.path).unwrap();
-    listener.set_policy(|_| false);
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !over.load(SeqCst) {
-                    // TimedOut when the test is over and leaves it in the queue.
-                    let connector = Connector::new().deadline(Instant::now());
-                    connector.connect::<Stream>(&place.path).unwrap_err();
-                }
-            });
-        }
-        for _ in 0..20 {
-            let end = Instant::now() + Duration::from_millis(5);
-            let error = listener.accept_deadline(end).unwrap_err();
-            assert_eq!(error, Error::TimedOut);
-            assert_eq!(listener.try_accept().unwrap_err(), Error::WouldBlock);
-        }
-        over.store(true, SeqCst);
+    let address = place.address();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    // For each that is refused another one comes, before it knows.
+    let latest = Mutex::new(silent(&place));
+    listener.set_policy(move |_| {
+        count.fetch_add(1, SeqCst);
+        let next = raw_socket(SockFlag::empty());
+        connect(next.as_raw_fd(), &address).expect("one has left the queue");
+        *latest.lock().expect("nobody panics") = next;
+        false
     });
+    // As many as can have been there.
+    assert_eq!(listener.try_accept().unwrap_err(), Error::WouldBlock);
+    assert_eq!(asked.load(SeqCst), 4);
+    assert!(is_readable(listener.as_fd()));
+    let end = Instant::now() + Duration::from_millis(20);
+    let error = listener.accept_deadline(end).unwrap_err();
+    assert_eq!(error, Error::TimedOut);
+    assert!(Instant::now() >= end);
+    assert!(is_readable(listener.as_fd()));
 }
 
 #[test]
