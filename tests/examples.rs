@@ -88,6 +88,20 @@ fn http() {
 }
 
 #[test]
+fn grpc() {
+    assert_eq!(run("grpc"), "53 sums, and 1229 primes in one answer\n");
+}
+
+#[test]
+fn sandbox() {
+    assert_eq!(
+        run("sandbox"),
+        "Asymmetric: 100 answers from a worker that may not open a file\n\
+         Symmetric: 100 answers from a worker that may not open a file\n"
+    );
+}
+
+#[test]
 fn video() {
     // How fast is the machine's affair.
     assert!(run("video").contains(" frames of 1920x1080, each as it was made: "));
