@@ -66,3 +66,56 @@ fn named_echo() {
 fn datagrams() {
     assert_eq!(run("datagrams"), "1000 messages, each as it was sent\n");
 }
+
+#[test]
+fn frames() {
+    assert_eq!(
+        run("frames"),
+        "60 frames came back reversed, 13772570 bytes in all\n"
+    );
+}
+
+#[test]
+fn messages() {
+    assert_eq!(
+        run("messages"),
+        "9 requests, each answered as it should be\n"
+    );
+}
+
+#[test]
+fn http() {
+    assert_eq!(
+        run("http"),
+        "HTTP/1: 103 requests over one connection\n\
+         HTTP/2: 103 requests over one connection, and 16 at once\n"
+    );
+}
+
+#[test]
+fn grpc() {
+    assert_eq!(run("grpc"), "53 sums, and 1229 primes in one answer\n");
+}
+
+#[test]
+fn sandbox() {
+    assert_eq!(
+        run("sandbox"),
+        "Asymmetric: 100 answers from a worker that may not open a file\n\
+         Symmetric: 100 answers from a worker that may not open a file\n"
+    );
+}
+
+#[test]
+fn video() {
+    // How fast is the machine's affair.
+    assert!(run("video").contains(" frames of 1920x1080, each as it was made: "));
+}
+
+#[test]
+fn log_fan_in() {
+    assert_eq!(
+        run("log_fan_in"),
+        "36234 lines of 8 processes, one of which was killed; none is lost\n"
+    );
+}
