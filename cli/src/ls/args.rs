@@ -34,6 +34,9 @@ What is shown of a process (which sockets and which memory it has open) is the k
 figures are what both ends have written into their memory, and of a hostile one's making
 are what it likes.
 
+Processes are looked at one after the other, and then the memory: an end that changes hands meanwhile
+shows where it was, or as elsewhere.
+
 A process that forked has its parent's sockets open too, until it executes another program, and is shown
 as well. What is on its way, packed into one descriptor, belongs to nobody.
 
