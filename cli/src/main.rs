@@ -5,13 +5,16 @@
 //! - [`bench`] measures this machine;
 //! - [`exec`] runs two commands that are joined by a pair of sockets;
 //! - [`ls`] shows the sockets that processes have open, and what goes on in them;
+//! - [`named`] connects standard input and output to whoever has a name, or is connected to;
 //! - [`pipe`] streams a file through a socket into another process, checks what arrived, and
 //!   measures that against the kernel's own pipes and sockets;
 //! - [`program`] tells shells and man(1) of all of these.
 
 mod bench;
+mod copy;
 mod exec;
 mod ls;
+mod named;
 mod pipe;
 mod program;
 mod size;
@@ -50,6 +53,8 @@ enum Command {
     // Their documentation, which is the help, is that of their arguments.
     Ls(ls::Args),
     Exec(exec::Args),
+    Listen(named::ListenArgs),
+    Connect(named::ConnectArgs),
     Pipe(pipe::Args),
     Bench(bench::Args),
     Completions(program::CompletionsArgs),
@@ -80,6 +85,8 @@ fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Ls(args) => ls::run(&args),
         Command::Exec(args) => return exec::run(&args),
+        Command::Listen(args) => named::listen(&args),
+        Command::Connect(args) => named::connect(&args),
         Command::Pipe(args) => pipe::run(args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => program::completions(&args),

@@ -1,7 +1,6 @@
 //! Copying between the pipes of a command and its end of the pair.
 //!
-//! One thread for each direction, so that neither waits for the other. Bytes go from the
-//! pipe into the ring, and out of it, without a buffer in between.
+//! One thread for each direction, so that neither waits for the other.
 //!
 //! The ends of streams are passed on. A command that closes its output has its writing disabled: the
 //! other one reads the rest and then the end of its input. Of one that does not read, the input breaks when it
@@ -14,14 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, anyhow};
-use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use zocket::{Error, OwnedReadHalf, OwnedWriteHalf, Stream};
+use zocket::Stream;
 
 use super::commands;
-
-/// What is copied at once: as much as a pipe holds, as a rule.
-const PIECE: usize = 64 << 10;
+use crate::copy::{Fed, drain, feed};
 
 /// What copies for one command.
 #[derive(Debug)]
@@ -40,15 +36,15 @@ impl Relay {
     ) -> Self {
         let refused = Arc::new(AtomicBool::new(false));
         // A half without a pipe is dropped, which ends its direction.
-        let (reader, writer) = end.into_split();
+        let (mut reader, mut writer) = end.into_split();
         let mut threads = Vec::new();
         if let Some(stdin) = stdin {
-            threads.push(thread::spawn(move || drain(reader, &stdin)));
+            threads.push(thread::spawn(move || drain(&mut reader, &stdin)));
         }
         if let Some(stdout) = stdout {
             let refused = Arc::clone(&refused);
             threads.push(thread::spawn(move || {
-                let result = feed(writer, &stdout);
+                let result = feed(&mut writer, &stdout);
                 if result != Ok(Fed::All) {
                     // Before the pipe is closed, and the command killed by that.
                     // ORDERING: Relaxed; the kernel stands between this and whoever has waited for the command.
@@ -81,47 +77,4 @@ impl Relay {
         }
         Ok(())
     }
-}
-
-/// How the output of a command came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fed {
-    /// All of it was written.
-    All,
-    /// Nobody reads it any more.
-    Refused,
-}
-
-/// Writes what comes out of a pipe.
-fn feed(mut writer: OwnedWriteHalf, pipe: &ChildStdout) -> zocket::Result<Fed> {
-    // Enough to be worth waking for.
-    let some = writer.info().capacity.min(PIECE) / 4;
-    loop {
-        match writer.try_write_from_fd(pipe, PIECE) {
-            Ok(0) => return Ok(Fed::All),
-            Ok(_) => {}
-            Err(Error::WouldBlock) => writer.wait_writable(some, None)?,
-            Err(Error::PeerClosed | Error::WriteDisabled) => return Ok(Fed::Refused),
-            Err(error) if is_os(error, Errno::EINTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Writes what can be read to a pipe, until there is no more, or nobody reads the pipe.
-fn drain(mut reader: OwnedReadHalf, pipe: &ChildStdin) -> zocket::Result<()> {
-    loop {
-        match reader.try_read_to_fd(pipe, PIECE) {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(Error::WouldBlock) => reader.wait_readable(1, None)?,
-            Err(error) if is_os(error, Errno::EPIPE) => return Ok(()),
-            Err(error) if is_os(error, Errno::EINTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn is_os(error: Error, expected: Errno) -> bool {
-    matches!(error, Error::Os { errno, .. } if errno == expected as i32)
 }

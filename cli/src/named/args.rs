@@ -1,0 +1,109 @@
+//! The command lines of `zocket listen` and `zocket connect`.
+
+use std::fmt;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::SocketAddr;
+
+use bytesize::ByteSize;
+use clap::Parser;
+use zocket::Builder;
+use zocket::named::StreamListener;
+
+use crate::size::size_within;
+
+/// What both say at the end of their help.
+const MORE: &str = "\
+Examples:
+  zocket listen /run/user/1000/backup > backup.tar    # here
+  tar -c . | zocket connect /run/user/1000/backup     # there
+  zocket listen @chat                                 # an abstract name: no file, but open to all until
+  zocket connect @chat                                # the policy, the same user, is asked
+
+Ends:
+  The end of standard input is the end of what the other side reads; what it still has to say is
+  waited for. When the other side is gone, by whatever end, this one ends too.
+
+Exit status:
+  0  both directions came to their end
+  1  it could not listen, connect or copy
+  2  the command line is wrong";
+
+/// Listen at a path and connect standard input and output to the first who comes
+///
+/// Only processes of the same user are accepted. The path is removed again when somebody has come; one that a
+/// dead listener has left behind is replaced.
+#[derive(Debug, Parser)]
+#[command(after_long_help = MORE)]
+pub(crate) struct ListenArgs {
+    /// Path of the socket, or after an @ its abstract name
+    #[arg(value_parser = name)]
+    pub(super) name: Name,
+
+    /// Permission bits of the path, in octal
+    ///
+    /// To connect takes the permission to write. Other users are refused all the same, unless --any-user is given.
+    #[arg(long, value_name = "BITS", default_value = "600", value_parser = mode)]
+    pub(super) mode: u32,
+
+    /// Accept every user whom the permission bits let through
+    #[arg(long)]
+    any_user: bool,
+
+    /// Bytes that each direction holds
+    #[arg(long, value_name = "SIZE", default_value = "256KiB", 
+          value_parser = size_within(zocket::MIN_CAPACITY as u64, zocket::MAX_CAPACITY as u64))]
+    capacity: ByteSize,
+}
+
+impl ListenArgs {
+    /// A listener as it is wanted.
+    pub(super) fn prepare(&self, mut listener: StreamListener) -> StreamListener {
+        if self.any_user {
+            listener.set_policy(|_| true);
+        }
+        listener.set_pairs(Builder::new().capacity(self.capacity.0 as usize));
+        listener
+    }
+}
+
+/// Connect standard input and output to whoever listens at a path
+#[derive(Debug, Parser)]
+#[command(after_long_help = MORE)]
+pub(crate) struct ConnectArgs {
+    /// Path of the socket, or after an @ its abstract name
+    #[arg(value_parser = name)]
+    pub(super) name: Name,
+}
+
+/// Where somebody listens.
+#[derive(Clone, Debug)]
+pub(super) struct Name(pub(super) SocketAddr);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.as_pathname(), self.0.as_abstract_name()) {
+            (Some(path), _) => path.display().fmt(f),
+            (None, name) => {
+                let name = name.unwrap_or_default();
+                write!(f, "@{}", String::from_utf8_lossy(name))
+            }
+        }
+    }
+}
+
+fn name(name: &str) -> Result<Name, String> {
+    let address = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(name),
+    };
+    match address {
+        Ok(address) if !name.is_empty() => Ok(Name(address)),
+        _ => Err("no socket can have that name: it may have 107 bytes, and no NUL".to_owned()),
+    }
+}
+
+fn mode(bits: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(bits, 8).ok();
+    mode.filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "from 0 to 777, in octal".to_owned())
+}
