@@ -45,6 +45,19 @@ fn run(name: &str) -> String {
 }
 
 #[test]
+fn none_is_forgotten() {
+    let this = include_str!("examples.rs");
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(this.contains(&format!("run(\"{name}\")")), "{name}");
+        }
+    }
+}
+
+#[test]
 fn parent_and_child() {
     assert_eq!(
         run("parent_and_child"),
