@@ -14,7 +14,8 @@ use crate::sys::{fork, koid, membarrier};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FencePolicy {
-    /// Asymmetric if this process may use `membarrier(2)`, else symmetric.
+    /// Asymmetric if this process may use `membarrier(2)`, else symmetric. To find out it is called: a
+    /// filter that kills for that kills.
     #[default]
     Auto,
     /// Exactly this one.

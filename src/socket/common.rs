@@ -279,7 +279,8 @@ macro_rules! endpoint_calls {
             ///
             /// The peer does not wake this thread before that many bytes are there. Unlike
             /// most waits this does not end with part of what was asked for: see that the
-            /// peer writes as much, or ends.
+            /// peer writes as much, or ends. One that waits meanwhile for space for a datagram, with which there
+            /// would be more than the capacity, does neither.
             ///
             /// # Errors
             /// [`Error::TooLarge`](crate::Error::TooLarge) if `least` exceeds the capacity;

@@ -104,7 +104,8 @@ impl Datagram {
     /// # Errors
     /// [`Error::WouldBlock`](crate::Error::WouldBlock) if nothing is queued;
     /// [`Error::Protocol`](crate::Error::Protocol);
-    /// [`Error::Forked`](crate::Error::Forked).
+    /// [`Error::FenceRefused`](crate::Error::FenceRefused) at an end made by a shutdown, in a sandbox that was
+    /// entered later and refuses `membarrier(2)`; [`Error::Forked`](crate::Error::Forked).
     #[inline]
     pub fn try_recv(&mut self, buf: &mut [u8]) -> Result<usize> {
         try_recv(&mut self.receiving, buf)

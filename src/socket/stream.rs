@@ -152,7 +152,8 @@ impl Stream {
     ///
     /// # Errors
     /// [`Error::WouldBlock`] if nothing is queued; [`Error::Protocol`];
-    /// [`Error::Forked`].
+    /// [`Error::FenceRefused`] at an end made by a shutdown, in a sandbox that was entered later and refuses
+    /// `membarrier(2)`; [`Error::Forked`].
     #[inline]
     pub fn try_read(&mut self, buf: &mut [u8]) -> Result<usize> {
         try_read(&mut self.receiving, buf)
