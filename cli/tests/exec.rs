@@ -204,6 +204,10 @@ fn signals_that_end_it_are_passed_on() {
 
 #[test]
 fn interrupt_is_left_to_the_commands() {
+    if is_ignored(Signal::SIGINT) {
+        // As of a job in the background. No shell can trap what was ignored when it began.
+        return;
+    }
     let waits = "trap 'exit 5' INT; echo ready >&2; while :; do sleep 0.01; done";
     let args = exec(&[
         "--endpoint",
