@@ -75,9 +75,16 @@ fn much_data_arrives() {
     let sent = data.clone();
     let mut input = client.stdin.take().unwrap();
     let sender = std::thread::spawn(move || input.write_all(&sent).unwrap());
-    let server = output(server);
+    let mut received = Vec::new();
+    server
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_end(&mut received)
+        .unwrap();
+    assert!(received == data);
     sender.join().unwrap();
-    assert!(server.stdout == data);
+    assert_eq!(output(server).status.code(), Some(0));
     assert_eq!(output(client).status.code(), Some(0));
 }
 
