@@ -5,12 +5,14 @@
 
 mod args;
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use anyhow::{Context, Result};
+use nix::unistd::dup2_stdout;
 use zocket::named::{BindOptions, Connector, StreamListener};
 use zocket::{Signals, Stream};
 
@@ -57,7 +59,9 @@ fn talk(stream: Stream) -> Result<()> {
         let _ = told_of_input.send(result);
     });
     drain(&mut reader, &io::stdout().as_fd()).context("cannot write to standard output")?;
-    // Nothing more comes; but what is still to be sent may be wanted.
+    // Nothing more comes: whoever reads our output is to see its end, while we may still have something to send.
+    let nothing = File::options().write(true).open("/dev/null");
+    dup2_stdout(nothing.context("cannot open /dev/null")?).context("cannot end standard output")?;
     thread::spawn(move || {
         let result = reader.wait(Signals::PEER_CLOSED, None).map(drop);
         let _ = tell.send(result.context("cannot wait for the other side"));
