@@ -6,7 +6,16 @@ use std::fs;
 
 use support::{assert_fails, run, text};
 
-const COMMANDS: [&str; 6] = ["ls", "exec", "pipe", "bench", "completions", "man"];
+const COMMANDS: [&str; 8] = [
+    "ls",
+    "exec",
+    "listen",
+    "connect",
+    "pipe",
+    "bench",
+    "completions",
+    "man",
+];
 
 #[track_caller]
 fn printed(args: &[&str]) -> String {
@@ -97,5 +106,9 @@ fn wrong_command_lines_are_refused() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert_eq!(text(&output.stdout), "");
     }
-    assert_fails(&run(&["man", "nothing"]), 2, &["nothing", "ls, exec, pipe"]);
+    assert_fails(
+        &run(&["man", "nothing"]),
+        2,
+        &["nothing", "ls, exec, listen, connect, pipe"],
+    );
 }
