@@ -97,20 +97,6 @@ fn messages() {
 }
 
 #[test]
-fn http() {
-    assert_eq!(
-        run("http"),
-        "HTTP/1: 103 requests over one connection\n\
-         HTTP/2: 103 requests over one connection, and 16 at once\n"
-    );
-}
-
-#[test]
-fn grpc() {
-    assert_eq!(run("grpc"), "53 sums, and 1229 primes in one answer\n");
-}
-
-#[test]
 fn sandbox() {
     assert_eq!(
         run("sandbox"),

@@ -1,0 +1,1 @@
+//! Web and gRPC servers over zocket: see `examples`, and `benches` for what they cost.
