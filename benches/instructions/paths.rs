@@ -44,7 +44,7 @@ pub(crate) const PATHS: [Path; 16] = [
     path("stream/try_read/empty", 110.0, stream_empty_poll).with_calls(),
     path("stream/write/8", 70.0, stream_write::<8>),
     path("stream/read/8", 80.0, stream_read::<8>),
-    path("stream/reserve_and_commit/8", 190.0, stream_reserve::<8>).with_calls(),
+    path("stream/reserve_and_commit/8", 210.0, stream_reserve::<8>).with_calls(),
     path("stream/chunk_and_consume/8", 200.0, stream_chunk::<8>).with_calls(),
     path("datagram/try_send/8", 90.0, datagram_try_send::<8>),
     path("datagram/try_recv/8", 100.0, datagram_try_recv::<8>),
