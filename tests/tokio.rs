@@ -2,15 +2,18 @@
 
 use std::env;
 use std::future::{Future, pending, poll_fn};
-use std::io::{ErrorKind, IoSlice, Read, Write};
-use std::pin::pin;
+use std::io::{Cursor, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
@@ -18,8 +21,8 @@ use zocket::named::Connector;
 use zocket::tokio::{Datagram, DatagramListener, Stream, StreamListener};
 use zocket::{Disposition, Error, Signals, process};
 
-/// Endpoints that nothing comes to, as many as any machine's descriptors do for.
-const IDLE: usize = 100;
+/// Endpoints that nothing comes to.
+const IDLE: usize = 1000;
 /// More than a ring holds.
 const LARGE: usize = 1 << 20;
 
@@ -41,6 +44,15 @@ fn in_both<F: Future<Output = ()>>(test: impl Fn() -> F) {
 
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i % 251) as u8).collect()
+}
+
+/// What a future has to say at this moment.
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// A waker that counts how often it is woken.
@@ -569,6 +581,8 @@ fn killed_peer_ends_every_wait() {
 
 #[test]
 fn idle_connections_cost_no_polls() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     current_thread().block_on(async {
         let polls = Arc::new(AtomicUsize::new(0));
         let mut peers = Vec::new();
@@ -692,6 +706,142 @@ fn connecting_with_another_kind_and_giving_up_connecting() {
         let mut buf = [0; 8];
         assert_eq!(right.await.unwrap().recv(&mut buf).await.unwrap(), 7);
     });
+}
+
+#[test]
+fn listener_that_goes_tells_those_whom_it_has_not_accepted() {
+    current_thread().block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = StreamListener::bind(&path).unwrap();
+        let mut connecting = pin!(Stream::connect(&path));
+        assert!(poll_once(connecting.as_mut()).await.is_none());
+        drop(listener);
+        assert_eq!(
+            connecting.await.unwrap_err().kind(),
+            ErrorKind::ConnectionReset
+        );
+    });
+}
+
+#[test]
+fn abstract_names_lead_to_tasks() {
+    in_both(|| async {
+        let name = format!("zocket-tokio-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(name).unwrap();
+        let mut listener = StreamListener::bind_addr(&address).unwrap();
+        let connecting = tokio::spawn(async move {
+            Stream::connect_addr(&Connector::new(), &address)
+                .await
+                .unwrap()
+        });
+        let (mut ours, _) = listener.accept().await.unwrap();
+        let mut theirs = connecting.await.unwrap();
+        ours.write_u8(7).await.unwrap();
+        assert_eq!(theirs.read_u8().await.unwrap(), 7);
+    });
+}
+
+/// As a proxy: both directions, each with an end of its own.
+#[test]
+fn tokios_copy_passes_on_both_directions_and_their_ends() {
+    in_both(|| async {
+        let (mut client, mut near) = Stream::pair().unwrap();
+        let (mut far, mut server) = Stream::pair().unwrap();
+        let proxy = tokio::spawn(async move {
+            tokio::io::copy_bidirectional(&mut near, &mut far)
+                .await
+                .unwrap()
+        });
+        let question = pattern(LARGE);
+        let expected = question.clone();
+        let server = tokio::spawn(async move {
+            let mut received = Vec::new();
+            server.read_to_end(&mut received).await.unwrap();
+            assert!(received == expected);
+            server.write_all(b"answer").await.unwrap();
+        });
+        client.write_all(&question).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, "answer");
+        server.await.unwrap();
+        assert_eq!(proxy.await.unwrap(), (LARGE as u64, 6));
+    });
+}
+
+#[test]
+fn tokios_buffers_and_split_are_content_with_streams() {
+    in_both(|| async {
+        let (a, b) = Stream::pair().unwrap();
+        let (read, mut write) = tokio::io::split(b);
+        let writer = tokio::spawn(async move {
+            let mut text = Cursor::new("one\ntwo\n\nfour");
+            write.write_all_buf(&mut text).await.unwrap();
+            write.shutdown().await.unwrap();
+            write
+        });
+        let mut a = BufStream::new(a);
+        let (mut lines, mut found) = ((&mut a).lines(), Vec::new());
+        while let Some(line) = lines.next_line().await.unwrap() {
+            found.push(line);
+        }
+        assert_eq!(found, ["one", "two", "", "four"]);
+        a.write_all(b"answer").await.unwrap();
+        a.flush().await.unwrap();
+        let mut b = read.unsplit(writer.await.unwrap());
+        // Memory that was never written to takes what is read.
+        let mut answer = Vec::with_capacity(64);
+        while answer.len() < 6 {
+            b.read_buf(&mut answer).await.unwrap();
+        }
+        assert_eq!(answer, b"answer");
+    });
+}
+
+#[test]
+fn vectored_tries_fill_one_buffer_after_the_other() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        let parts = [IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cde")];
+        assert_eq!(a.try_write_vectored(&parts), Ok(5));
+        b.readable().await.unwrap();
+        let (mut first, mut second) = ([0; 3], [0; 4]);
+        let mut parts = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
+        assert_eq!(b.try_read_vectored(&mut parts), Ok(5));
+        assert_eq!((&first, &second), (b"abc", b"de\0\0"));
+    });
+}
+
+#[test]
+fn runtime_that_ends_wakes_whoever_waits_elsewhere() {
+    let runtime = current_thread();
+    let (mut a, mut b) = runtime.block_on(async { Stream::pair().unwrap() });
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let mut cx = Context::from_waker(&waker);
+    {
+        let mut buf = [0; 8];
+        let mut read = pin!(a.read(&mut buf));
+        // It looks for a while, and then waits.
+        let woken = loop {
+            let before = count.0.load(Ordering::Relaxed);
+            assert!(read.as_mut().poll(&mut cx).is_pending());
+            if count.0.load(Ordering::Relaxed) == before {
+                break before;
+            }
+        };
+        drop(runtime);
+        assert!(count.0.load(Ordering::Relaxed) > woken);
+        assert!(matches!(read.as_mut().poll(&mut cx), Poll::Ready(Err(_))));
+    }
+    // What needs no runtime goes on.
+    assert_eq!(b.try_write(b"x"), Ok(1));
+    assert_eq!(a.try_read(&mut [0; 8]), Ok(1));
+    let (mut a, mut b) = (a.into_blocking(), b.into_blocking());
+    b.write_all(b"y").unwrap();
+    a.read_exact(&mut [0]).unwrap();
 }
 
 #[test]

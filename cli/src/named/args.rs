@@ -50,7 +50,7 @@ pub(crate) struct ListenArgs {
     any_user: bool,
 
     /// Bytes that each direction holds
-    #[arg(long, value_name = "SIZE", default_value = "256KiB", 
+    #[arg(long, value_name = "SIZE", default_value = "256KiB",
           value_parser = size_within(zocket::MIN_CAPACITY as u64, zocket::MAX_CAPACITY as u64))]
     capacity: ByteSize,
 }
