@@ -180,13 +180,17 @@ impl<R: Reactor> Bell<R> {
         mut attempt: impl FnMut(&mut H) -> Result<T>,
     ) -> Poll<io::Result<Result<T>>> {
         self.tasks.at(H::ROLE).register(cx.waker());
+        // Rings from before, until the reactor will tell of the next one.
         for _ in 0..MOST_ROUNDS {
-            if half.arm(want)? {
-                let mut both = Context::from_waker(&self.waker);
-                let ring = self
-                    .reactor
-                    .poll_readable(&mut both, || self.link.take_rings());
-                ready!(ring)?;
+            let mut both = Context::from_waker(&self.waker);
+            let ring = self
+                .reactor
+                .poll_readable(&mut both, || self.link.take_rings());
+            if ring?.is_pending() {
+                if half.arm(want)? {
+                    return Poll::Pending;
+                }
+            } else {
                 // It may have been for the other half.
                 self.tasks.at(H::ROLE.peer()).wake();
             }

@@ -45,9 +45,9 @@ pub(crate) trait Reactor: Sized {
     /// Whatever the runtime reports.
     fn watch(watched: Watched) -> io::Result<Self>;
 
-    /// Whether the descriptor has become readable, or its other end hung up, since this was last so; has the
-    /// task woken when it is if not. `take` takes what there is to read; what comes after that
-    /// counts anew.
+    /// Whether something came to be read at the descriptor, or its other end hung up, since this was last so;
+    /// has the task woken when that happens if not. `take` takes what there is to read, and notices a
+    /// hang-up. It is called for each of these, and else as often as the reactor needs it.
     fn poll_readable(&self, cx: &mut Context<'_>, take: impl FnOnce()) -> Poll<io::Result<()>>;
 
     /// Polls, unless the task has had its turn.

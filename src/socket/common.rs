@@ -395,9 +395,10 @@ macro_rules! half_calls {
         /// For tasks, which know how two of them poll one endpoint.
         #[cfg(feature = "_async")]
         impl $Owned {
-            /// Arms the doorbell for what a call with so many bytes waits for. Says whether it did.
+            /// Arms the doorbell for what a call with so many bytes waits for. Says whether it did. Who polls
+            /// the doorbell sees the hang-up of a peer that was killed.
             pub(crate) fn arm(&mut self, want: usize) -> Result<bool> {
-                self.half().arm(Want::$Want(want))
+                self.half().arm_unlooked(Want::$Want(want))
             }
 
             /// How long a task that begins to wait may look.

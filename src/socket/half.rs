@@ -458,12 +458,17 @@ impl<E: End> Half<E> {
 
     /// Arms the doorbell for what is wanted; says whether it did, or that was there.
     pub(super) fn arm(&mut self, want: Want) -> Result<bool> {
-        self.link().check_owner()?;
-        let result = self.end.arm(want);
-        let armed = self.disconnect_if_broken(result)?;
+        let armed = self.arm_unlooked(want)?;
         // A peer that was killed will not ring, and its hang-up, which a poller sees,
         // should not be the only sign.
         Ok(armed && !self.link().look_for_hang_up())
+    }
+
+    /// As [`arm`](Self::arm), for one to whom the hang-up is sign enough.
+    pub(super) fn arm_unlooked(&mut self, want: Want) -> Result<bool> {
+        self.link().check_owner()?;
+        let result = self.end.arm(want);
+        self.disconnect_if_broken(result)
     }
 
     /// Ends writing in this half's direction, as nobody will write, or read, it any more.

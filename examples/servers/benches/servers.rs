@@ -8,6 +8,8 @@
 
 #[path = "../examples/calculator/mod.rs"]
 mod calculator;
+#[path = "../../../benches/support/connection.rs"]
+mod connection;
 
 use std::convert::Infallible;
 use std::thread;
@@ -19,57 +21,16 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, client, server};
 use hyper_util::rt::TokioIo;
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Mutex;
 
 use crate::calculator::Client;
+use crate::connection::{Connection, stay_on};
 
 /// A runtime for this thread, which stays on one CPU, if there are two.
 fn runtime(cpu: usize) -> Runtime {
-    let mut set = CpuSet::new();
-    set.set(cpu).unwrap();
-    // Where there is no such CPU, it stays where it is.
-    let _ = sched_setaffinity(Pid::from_raw(0), &set);
+    stay_on(cpu);
     Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// One end of a connection that has to be made within the runtime that uses it.
-trait Connection: Send + Sized + 'static {
-    type End: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    fn pair() -> (Self, Self);
-    fn open(self) -> Self::End;
-}
-
-impl Connection for zocket::Stream {
-    type End = zocket::tokio::Stream;
-
-    fn pair() -> (Self, Self) {
-        Self::pair().unwrap()
-    }
-
-    fn open(self) -> Self::End {
-        zocket::tokio::Stream::from_blocking(self).unwrap()
-    }
-}
-
-impl Connection for std::os::unix::net::UnixStream {
-    type End = UnixStream;
-
-    fn pair() -> (Self, Self) {
-        let (a, b) = Self::pair().unwrap();
-        for end in [&a, &b] {
-            end.set_nonblocking(true).unwrap();
-        }
-        (a, b)
-    }
-
-    fn open(self) -> UnixStream {
-        UnixStream::from_std(self).unwrap()
-    }
 }
 
 async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -77,7 +38,7 @@ async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infa
     Ok(Response::new(Full::from("hello, world")))
 }
 
-fn hyper<C: Connection>(criterion: &mut Criterion, name: &str) {
+fn hyper<C: Connection>(criterion: &mut Criterion) {
     let (ours, theirs) = C::pair();
     let server = thread::spawn(|| {
         runtime(1).block_on(async {
@@ -93,7 +54,7 @@ fn hyper<C: Connection>(criterion: &mut Criterion, name: &str) {
         tokio::spawn(connection);
         Mutex::new(sender)
     });
-    criterion.bench_function(&format!("hyper/HTTP 1.1 GET/{name}"), |bencher| {
+    criterion.bench_function(&format!("hyper/HTTP 1.1 GET/{}", C::NAME), |bencher| {
         bencher.to_async(&own).iter(async || {
             let mut sender = sender.lock().await;
             sender.ready().await.unwrap();
@@ -110,14 +71,14 @@ fn hyper<C: Connection>(criterion: &mut Criterion, name: &str) {
     server.join().unwrap();
 }
 
-fn tonic<C: Connection>(criterion: &mut Criterion, name: &str) {
+fn tonic<C: Connection>(criterion: &mut Criterion) {
     let (ours, theirs) = C::pair();
     let server = thread::spawn(|| {
         runtime(1).block_on(async { calculator::serve(theirs.open()).await.unwrap() });
     });
     let own = runtime(0);
     let client = own.block_on(async { Client::connect(ours.open()).await.unwrap() });
-    criterion.bench_function(&format!("tonic/unary call/{name}"), |bencher| {
+    criterion.bench_function(&format!("tonic/unary call/{}", C::NAME), |bencher| {
         bencher.to_async(&own).iter(async || {
             let sum = client.clone().sum(vec![1, 2, 39]).await;
             assert_eq!(sum.unwrap(), 42);
@@ -129,10 +90,10 @@ fn tonic<C: Connection>(criterion: &mut Criterion, name: &str) {
 }
 
 fn benches(criterion: &mut Criterion) {
-    hyper::<zocket::Stream>(criterion, "zocket");
-    hyper::<std::os::unix::net::UnixStream>(criterion, "AF_UNIX");
-    tonic::<zocket::Stream>(criterion, "zocket");
-    tonic::<std::os::unix::net::UnixStream>(criterion, "AF_UNIX");
+    hyper::<zocket::Stream>(criterion);
+    hyper::<std::os::unix::net::UnixStream>(criterion);
+    tonic::<zocket::Stream>(criterion);
+    tonic::<std::os::unix::net::UnixStream>(criterion);
 }
 
 criterion_group!(server_benches, benches);
