@@ -5,6 +5,7 @@
 //! woken by the reactor.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 use std::{hint, io, thread};
@@ -21,6 +22,9 @@ use crate::wait::{LOOKS, Limit};
 /// correct peer rings once for each time that it was asked to.
 const MOST_ROUNDS: usize = 4;
 
+/// Times that a wait for an answer begins anew as something was written meanwhile: a question, and the rest of it.
+const MOST_ANEW: u8 = 2;
+
 /// The doorbell of an endpoint, for the tasks at both of its halves.
 #[derive(Debug)]
 pub(super) struct Bell<R> {
@@ -29,6 +33,7 @@ pub(super) struct Bell<R> {
     tasks: Arc<Tasks>,
     /// Wakes both.
     waker: Waker,
+    hopeful: Hopeful,
 }
 
 /// The task that waits at each half, if one does.
@@ -57,6 +62,36 @@ impl Wake for Tasks {
     }
 }
 
+/// Whether the task that reads sleeps and would rather look, if only it knew that the peer is awake; then, how
+/// often the peer had been woken when it went to sleep.
+///
+/// A server reads on before it answers, so it waits for the next question when it does not know yet whether
+/// whoever asked looks for the answer. What is written then shows that.
+///
+/// Relaxed throughout: it orders nothing, and whoever does not see it only sleeps on.
+#[derive(Debug, Default)]
+struct Hopeful(AtomicU64);
+
+impl Hopeful {
+    const SOMEBODY: u64 = 1 << 32;
+
+    fn set(&self, wake_ups: u32) {
+        let state = Self::SOMEBODY | u64::from(wake_ups);
+        self.0.store(state, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether somebody is, and has reason to be.
+    fn take(&self, wake_ups: u32) -> bool {
+        let state = Self::SOMEBODY | u64::from(wake_ups);
+        self.0.swap(0, Ordering::Relaxed) == state
+    }
+}
+
 /// What a task waits with: one half of an endpoint.
 pub(super) trait Waiting {
     const ROLE: Role;
@@ -66,6 +101,9 @@ pub(super) trait Waiting {
 
     /// How long a wait that begins may look.
     fn begin_wait(&mut self) -> Limit;
+
+    /// Whether one that begins when the peer is known to be awake looks.
+    fn would_look(&self) -> bool;
 
     /// It has ended after so long, in a sleep or while it looked.
     fn end_wait(&mut self, took: Duration, slept: bool);
@@ -78,16 +116,42 @@ pub(super) struct Wait {
     limit: Limit,
     /// Whether it looks no more.
     sleeps: bool,
+    /// Whether it has left the task to the reactor.
+    has_slept: bool,
+    /// What the endpoint had written.
+    written: u64,
+    /// How often it began anew when the endpoint had written more.
+    times_anew: u8,
 }
 
 impl Wait {
-    fn begin(half: &mut impl Waiting) -> Self {
+    fn begin(half: &mut impl Waiting, written: u64) -> Self {
         let limit = half.begin_wait();
         Self {
             start: Instant::now(),
             limit,
             sleeps: limit.look.is_zero(),
+            has_slept: false,
+            written,
+            times_anew: 0,
         }
+    }
+
+    /// The endpoint has written since it began: what is waited for may be the answer to that.
+    #[cold]
+    fn begin_anew(&mut self, half: &mut impl Waiting, written: u64) {
+        // One who writes on and on would look on and on.
+        if self.times_anew == MOST_ANEW {
+            return;
+        }
+        self.times_anew += 1;
+        self.written = written;
+        if self.limit.look.is_zero() {
+            self.limit = half.begin_wait();
+        }
+        self.sleeps = self.limit.look.is_zero();
+        self.has_slept = false;
+        self.start = Instant::now();
     }
 
     /// Whether to look once more, after others have had their turn.
@@ -107,8 +171,8 @@ impl Wait {
     fn end(self, half: &mut impl Waiting) {
         let took = self.start.elapsed();
         // What came overdue, without a sleep, says nothing.
-        if self.sleeps || took < self.limit.usual {
-            half.end_wait(took, self.sleeps);
+        if self.has_slept || took < self.limit.usual {
+            half.end_wait(took, self.has_slept);
         }
     }
 }
@@ -121,6 +185,7 @@ impl<R: Reactor> Bell<R> {
             link,
             waker: Waker::from(Arc::clone(&tasks)),
             tasks,
+            hopeful: Hopeful::default(),
         })
     }
 
@@ -143,8 +208,19 @@ impl<R: Reactor> Bell<R> {
             if let Some(wait) = wait.take() {
                 wait.end(half);
             }
+            if H::ROLE == Role::Producer && self.hopeful.is_set() {
+                self.encourage();
+            }
             Poll::Ready(Ok(result?))
         })
+    }
+
+    /// After a write: the task that reads looks for the answer, if that woke nobody.
+    #[cold]
+    fn encourage(&self) {
+        if self.hopeful.take(self.link.wake_ups()) {
+            self.tasks.at(Role::Consumer).wake();
+        }
     }
 
     /// Out of line, so that an attempt that does not block is compiled into its caller.
@@ -157,7 +233,15 @@ impl<R: Reactor> Bell<R> {
         want: usize,
         mut attempt: impl FnMut(&mut H) -> Result<T>,
     ) -> Poll<io::Result<Result<T>>> {
-        let wait = wait.get_or_insert_with(|| Wait::begin(half));
+        let written = match H::ROLE {
+            Role::Consumer => self.link.written(),
+            // Nobody answers to space.
+            Role::Producer => 0,
+        };
+        let wait = wait.get_or_insert_with(|| Wait::begin(half, written));
+        if wait.written != written {
+            wait.begin_anew(half, written);
+        }
         if wait.looks_on() {
             for _ in 0..LOOKS {
                 hint::spin_loop();
@@ -169,7 +253,9 @@ impl<R: Reactor> Bell<R> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.sleep(cx, half, want, attempt)
+        let polled = self.sleep(cx, half, want, attempt);
+        wait.has_slept |= polled.is_pending();
+        polled
     }
 
     fn sleep<H: Waiting, T>(
@@ -188,6 +274,9 @@ impl<R: Reactor> Bell<R> {
                 .poll_readable(&mut both, || self.link.take_rings());
             if ring?.is_pending() {
                 if half.arm(want)? {
+                    if H::ROLE == Role::Consumer && half.would_look() {
+                        self.hopeful.set(self.link.wake_ups());
+                    }
                     return Poll::Pending;
                 }
             } else {

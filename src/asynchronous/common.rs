@@ -181,6 +181,10 @@ macro_rules! half_calls {
                 self.begin_wait()
             }
 
+            fn would_look(&self) -> bool {
+                self.would_look()
+            }
+
             fn end_wait(&mut self, took: Duration, slept: bool) {
                 self.end_wait(took, slept);
             }

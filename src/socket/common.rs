@@ -406,6 +406,12 @@ macro_rules! half_calls {
                 self.half().begin_wait()
             }
 
+            /// Whether one that begins when the peer is known to be awake looks.
+            pub(crate) fn would_look(&self) -> bool {
+                let half = self.half.as_ref();
+                half.is_some_and(|half| half.would_look())
+            }
+
             /// The wait of a task has ended after so long, in a sleep or while it looked.
             pub(crate) fn end_wait(&mut self, took: Duration, slept: bool) {
                 self.half().end_wait(took, slept);

@@ -435,10 +435,17 @@ impl<E: End> Half<E> {
         if !self.link().settings.busy_wait() {
             return Limit::default();
         }
+        self.spinner.set_for_tasks();
         if self.has_asked_one_awake() {
             self.spinner.hope();
         }
         self.spinner.limit()
+    }
+
+    /// Whether a task that begins to wait looks, if it has asked a peer that is awake.
+    #[cfg(feature = "_async")]
+    pub(super) fn would_look(&self) -> bool {
+        self.link().settings.busy_wait() && self.spinner.could_look()
     }
 
     /// The wait of a task has ended after so long, in a sleep or while it looked.

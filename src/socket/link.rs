@@ -165,7 +165,7 @@ impl Link {
     }
 
     /// How often this endpoint has woken the peer.
-    pub(super) fn wake_ups(&self) -> u32 {
+    pub(crate) fn wake_ups(&self) -> u32 {
         self.wake_ups.load(Ordering::Relaxed)
     }
 

@@ -5,8 +5,9 @@
 //!
 //! - One that ended while looking allows the next twice the time that it took, and a margin. One that
 //!   ended soon, between arming and sleeping, says the same.
-//! - One that ended in a sleep takes half of the budget away. So a peer that is idle, or that
-//!   cannot run because we keep its CPU busy, brings it to nothing.
+//! - One that ended in a sleep takes half of the budget away, unless it is the first: one answer that is late is
+//!   no reason to be late for the next. So a peer that is idle, or that cannot run because we keep its CPU
+//!   busy, brings it to nothing.
 //!
 //! That alone has two stable states for a peer that answers at once: both sides look, or both
 //! sleep. In the second each answer takes as long as waking the peer and being woken, which is more
@@ -24,9 +25,10 @@
 //!
 //! A trial of one end succeeds if the other one looks a moment too, which its budget does not allow. But it
 //! can see that it was answered before it had to wake anybody, and that its own answer woke nobody. So an
-//! end whose peer was awake when asked *hopes*: it looks for as long as a prompt answer takes. Where both
+//! end whose peer was awake when asked *hopes*: it looks for a moment. Where both
 //! are on one CPU the peer was only kept from going to sleep, and the hope keeps it from answering; so after
-//! one that came to nothing the next comes after twice as many sleeps.
+//! one that came to nothing the next comes after twice as many sleeps, and one that comes later than it might
+//! looks for longer.
 //!
 //! Waits that do not look read no clock either, but for the one before a trial is due: after a rest, when
 //! nothing is in the caches, that costs microseconds.
@@ -39,15 +41,21 @@ use crate::error::Result;
 /// Most time that a wait looks: what one sleep and wake-up across CPUs costs, so a wait costs at
 /// most twice the better choice.
 const MOST: Duration = Duration::from_micros(25);
+/// The same for tasks, which the reactor of a runtime wakes: from the ring to its thread running it takes 42 to
+/// 54 us (the median, of three runs), where a futex takes 25 to 35. A request over hyper took 54 to 67 us
+/// with 25 here, and 30 to 49 with 50.
+#[cfg(feature = "_async")]
+const MOST_OF_TASKS: Duration = Duration::from_micros(50);
 /// The budget of a waiter that knows nothing yet.
 const FIRST: Duration = Duration::from_micros(10);
 /// What is added to twice the time that the last wait took.
 const MARGIN: Duration = Duration::from_micros(2);
-/// An answer that comes within this time came from a peer that was awake.
-const PROMPT: Duration = Duration::from_micros(5);
+/// Least time that a hope looks. A peer that does nothing but answer does so within this time.
+const HOPE: Duration = Duration::from_micros(5);
 /// Sleeps that last longer are not due to slow wake-ups. An answer for which both ends sleep takes 80 to
-/// 130 us where idle CPUs are slow to wake: with 100 us here, two ends stayed asleep for good.
-const WORTH_A_TRIAL: Duration = Duration::from_micros(250);
+/// 130 us where idle CPUs are slow to wake, and up to 440 where two virtual ones share one: with 100 us
+/// here two ends stayed asleep for good, and with 250 now and then.
+const WORTH_A_TRIAL: Duration = Duration::from_micros(500);
 /// Waits of a trial: one in which the peer has to be woken, and one that shows what that was good for. With four,
 /// 16 pairs that were not pinned were served less evenly (the slowest made 0.3 of the mean instead of 0.6), and round
 /// trips with rests of 100 us took a fifth more CPU.
@@ -75,7 +83,11 @@ pub(crate) const LOOKS: u32 = 16;
 #[derive(Clone, Copy, Debug)]
 pub struct Spinner {
     enabled: bool,
+    /// Most time that a wait looks.
+    most: Nanos,
     budget: Nanos,
+    /// Whether the last wait ended in a sleep.
+    has_failed: bool,
     trial: Trial,
     /// Sleeps until the next trial, and between it and the one after.
     until_trial: u16,
@@ -110,9 +122,18 @@ pub(crate) struct Limit {
 struct Hope {
     /// Whether the wait under way is a hope.
     is_on: bool,
-    /// Sleeps until there may be one, and between it and the one after.
-    until: u16,
+    /// Sleeps since the last one, and until there may be another.
+    rested: u16,
     gap: u16,
+}
+
+impl Hope {
+    /// How long one looks that begins now: the longer, the more sleeps it has rested, so that what is in vain takes
+    /// no larger part of the time. `None` if it is too soon.
+    fn look(self, most: Duration) -> Option<Duration> {
+        let times = (self.rested / self.gap.max(1)).max(1);
+        (self.rested >= self.gap).then(|| (HOPE * times.into()).min(most))
+    }
 }
 
 /// A time of less than a second, kept small as every endpoint has some.
@@ -151,7 +172,9 @@ impl Spinner {
     pub fn adaptive() -> Self {
         Self {
             enabled: true,
+            most: MOST.into(),
             budget: FIRST.into(),
+            has_failed: false,
             trial: Trial::default(),
             until_trial: GAPS[0],
             gap: GAPS[0],
@@ -213,17 +236,23 @@ impl Spinner {
         Failed { start }
     }
 
+    /// Has tasks wait, instead of threads.
+    #[cfg(feature = "_async")]
+    pub(crate) fn set_for_tasks(&mut self) {
+        self.most = MOST_OF_TASKS.into();
+    }
+
     /// The peer was awake when it was asked for what the next wait is for.
     pub(crate) fn hope(&mut self) {
         if self.expects_an_answer() {
             return;
         }
-        if self.hope.until == 0 {
+        if let Some(look) = self.hope.look(self.most.into()) {
             self.hope.is_on = true;
             self.trial = Trial {
                 left: 1,
-                look: PROMPT.into(),
-                usual: PROMPT.into(),
+                look: look.into(),
+                usual: look.into(),
             };
         }
     }
@@ -231,6 +260,12 @@ impl Spinner {
     /// Whether the next wait will look before it sleeps.
     pub(crate) fn expects_an_answer(&self) -> bool {
         self.enabled && (self.trial.left > 0 || !self.budget.is_zero())
+    }
+
+    /// Whether it will if there is [reason to hope](Self::hope).
+    #[cfg(feature = "_async")]
+    pub(crate) fn could_look(&self) -> bool {
+        self.enabled && (self.expects_an_answer() || self.hope.look(self.most.into()).is_some())
     }
 
     /// Whether it ever looks.
@@ -271,7 +306,8 @@ impl Spinner {
 
     /// A wait has ended while looking.
     pub(crate) fn answered(&mut self, took: Duration) {
-        if took <= PROMPT {
+        // A peer that had to be woken would have taken longer; if not, it may as well be waited for.
+        if took <= self.most.into() {
             self.gap = GAPS[0];
             self.hope = Hope::default();
             self.trial.left = 0;
@@ -279,7 +315,8 @@ impl Spinner {
             // In a trial: the peer had to be woken. The next answer shows what that was good for.
             return;
         }
-        let due = (2 * took + MARGIN).min(MOST);
+        self.has_failed = false;
+        let due = (2 * took + MARGIN).min(self.most.into());
         self.budget = Duration::from(self.budget).max(due).into();
     }
 
@@ -290,7 +327,7 @@ impl Spinner {
             None if slept => {
                 self.prompt = 0;
                 self.until_trial -= 1;
-                self.hope.until = self.hope.until.saturating_sub(1);
+                self.hope.rested = self.hope.rested.saturating_add(1);
             }
             // Between arming and sleeping there is no time to speak of.
             None => self.answered(Duration::ZERO),
@@ -299,25 +336,13 @@ impl Spinner {
 
     /// The same, with the time that the wait took.
     pub(crate) fn ended(&mut self, took: Duration, slept: bool) {
-        if !slept && took <= PROMPT {
+        if !slept && took <= self.most.into() {
             return self.answered(took);
         }
         self.prompt = 0;
         // Of any wait, and not of occasions: where both sleep these come with the peer's trials only.
-        self.hope.until = self.hope.until.saturating_sub(1);
-        if self.hope.is_on {
-            let gap = (2 * self.hope.gap + 1).min(MOST_HOPELESS);
-            self.hope = Hope {
-                is_on: false,
-                until: gap,
-                gap,
-            };
-        }
-        self.trial.left = 0;
-        self.budget.0 /= 2;
-        if Duration::from(self.budget) < Duration::from_micros(1) {
-            self.budget = Nanos::ZERO;
-        }
+        self.hope.rested = self.hope.rested.saturating_add(1);
+        self.looked_in_vain();
         self.until_trial -= 1;
         if self.until_trial > 0 {
             return;
@@ -331,6 +356,24 @@ impl Spinner {
                 usual: took.into(),
             };
             self.gap = (2 * self.gap).min(GAPS[1]);
+        }
+    }
+
+    /// A wait has ended, or begins anew, for which looking was of no use.
+    pub(crate) fn looked_in_vain(&mut self) {
+        if self.hope.is_on {
+            self.hope = Hope {
+                gap: (2 * self.hope.gap + 1).min(MOST_HOPELESS),
+                ..Hope::default()
+            };
+        }
+        self.trial.left = 0;
+        if self.has_failed {
+            self.budget.0 /= 2;
+        }
+        self.has_failed = true;
+        if Duration::from(self.budget) < Duration::from_micros(1) {
+            self.budget = Nanos::ZERO;
         }
     }
 }
@@ -367,11 +410,11 @@ mod tests {
     /// One whose budget is used up.
     fn asleep() -> Spinner {
         let mut spinner = Spinner::adaptive();
-        let looked = sleep(&mut spinner, 4, REST);
+        let looked = sleep(&mut spinner, 5, REST);
         assert_eq!(
             looked,
-            [0, 1, 2, 3],
-            "each sleep takes half of the first budget"
+            [0, 1, 2, 3, 4],
+            "each sleep but the first takes half of the first budget"
         );
         spinner.until_trial = GAPS[0];
         spinner
@@ -410,11 +453,12 @@ mod tests {
             // The peer had to be woken.
             spinner.answered(WAKE_UP / 2);
         }
-        spinner.answered(PROMPT / 5);
-        assert_eq!(spinner.limit().look, 2 * PROMPT / 5 + MARGIN);
+        let answer = Duration::from_micros(1);
+        spinner.answered(answer);
+        assert_eq!(spinner.limit().look, 2 * answer + MARGIN);
         assert_eq!(
             spinner.limit().look,
-            2 * PROMPT / 5 + MARGIN,
+            2 * answer + MARGIN,
             "and after the trial"
         );
         assert_eq!(spinner.gap, GAPS[0]);
@@ -444,15 +488,57 @@ mod tests {
     }
 
     #[test]
+    fn one_late_answer_takes_nothing_away() {
+        let mut spinner = Spinner::adaptive();
+        let answer = MOST / 2;
+        spinner.answered(answer);
+        // Not as many as lead to a trial.
+        for _ in 0..GAPS[0] / 2 {
+            sleep(&mut spinner, 1, WAKE_UP);
+            assert_eq!(spinner.limit().look, MOST);
+            spinner.answered(answer);
+        }
+        sleep(&mut spinner, 2, WAKE_UP);
+        assert_eq!(spinner.limit().look, MOST / 2, "but the second does");
+    }
+
+    #[test]
+    fn answer_that_takes_as_long_as_a_wake_up_is_worth_waiting_for() {
+        let mut spinner = asleep();
+        sleep(&mut spinner, GAPS[0].into(), WAKE_UP);
+        spinner.limit();
+        spinner.answered(WAKE_UP / 2);
+        assert_eq!(spinner.limit().usual, WAKE_UP);
+        spinner.answered(MOST);
+        assert_eq!(spinner.limit().look, MOST);
+    }
+
+    #[test]
+    fn hope_looks_the_longer_the_longer_there_was_none() {
+        let mut spinner = asleep();
+        spinner.hope = Hope {
+            gap: MOST_HOPELESS,
+            ..Hope::default()
+        };
+        for (rests, expected) in [(1, HOPE), (2, 2 * HOPE), (4, 4 * HOPE), (100, MOST)] {
+            sleep(&mut spinner, usize::from(MOST_HOPELESS) * rests, REST);
+            spinner.hope();
+            assert_eq!(spinner.limit().look, expected);
+            spinner.ended(REST, true);
+        }
+    }
+
+    #[test]
     fn hope_looks_for_a_prompt_answer_and_becomes_rarer_if_there_is_none() {
         let mut spinner = asleep();
+        spinner.hope = Hope::default();
         let mut hoped = Vec::new();
         for occasion in 0..5_000 {
             spinner.hope();
             if !spinner.limit().look.is_zero() {
                 assert_eq!(
                     spinner.hope.is_on.then_some(spinner.trial.look),
-                    Some(PROMPT.into())
+                    Some(HOPE.into())
                 );
                 hoped.push(occasion);
             }
@@ -477,16 +563,16 @@ mod tests {
         assert_eq!(spinner.hope.gap, 0);
         sleep(&mut spinner, 10, REST);
         spinner.hope();
-        assert_eq!(spinner.limit().look, PROMPT);
+        assert_eq!(spinner.limit().look, MOST);
     }
 
     #[test]
     fn hope_that_comes_true_is_budget() {
         let mut spinner = asleep();
         spinner.hope();
-        assert_eq!(spinner.limit().look, PROMPT);
-        spinner.answered(PROMPT / 5);
-        assert_eq!(spinner.limit().look, 2 * PROMPT / 5 + MARGIN);
+        assert_ne!(spinner.limit().look, Duration::ZERO);
+        spinner.answered(HOPE / 5);
+        assert_eq!(spinner.limit().look, 2 * HOPE / 5 + MARGIN);
     }
 
     #[test]
