@@ -19,7 +19,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use zocket::named::Connector;
 use zocket::tokio::{Datagram, DatagramListener, Stream, StreamListener};
-use zocket::{Disposition, Error, Signals, process};
+use zocket::{Disposition, Error, Readiness, Signals, process};
 
 /// Endpoints that nothing comes to.
 const IDLE: usize = 1000;
@@ -620,6 +620,44 @@ fn idle_connections_cost_no_polls() {
         let polled = polls.load(Ordering::Relaxed) - before;
         assert!(polled <= 2, "{polled}");
     });
+}
+
+/// As a server does that reads on before it answers.
+#[test]
+fn reader_looks_again_once_an_answer_is_written_to_one_who_is_awake() {
+    let runtime = current_thread();
+    let _inside = runtime.enter();
+    let (a, mut b) = zocket::Stream::pair().unwrap();
+    // Also where there is one CPU.
+    a.set_busy_wait(true);
+    let (mut read, mut write) = Stream::from_blocking(a).unwrap().into_split();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let mut cx = Context::from_waker(&waker);
+    let mut buf = [0; 8];
+    let mut reading = pin!(read.read(&mut buf));
+    let mut sleeps = || loop {
+        let before = count.0.load(Ordering::Relaxed);
+        assert!(reading.as_mut().poll(&mut cx).is_pending());
+        if count.0.load(Ordering::Relaxed) == before {
+            break before;
+        }
+    };
+    let mut answer = || {
+        let mut cx = Context::from_waker(Waker::noop());
+        let written = Pin::new(&mut write).poll_write(&mut cx, b"x");
+        assert!(matches!(written, Poll::Ready(Ok(1))));
+        count.0.load(Ordering::Relaxed)
+    };
+    let woken = sleeps();
+    assert_eq!(answer(), woken + 1);
+    let woken = sleeps();
+    // A peer that has to be woken will not answer soon.
+    assert_eq!(b.try_read(&mut [0; 8]), Ok(1));
+    assert_eq!(b.arm_read(1), Ok(Readiness::Armed));
+    assert_eq!(answer(), woken);
+    let woken = sleeps();
+    assert_eq!(answer(), woken, "and not each time that something is written");
 }
 
 #[test]

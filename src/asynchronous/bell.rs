@@ -137,11 +137,15 @@ impl Wait {
         }
     }
 
+    /// Whether it begins anew if the endpoint writes. One who writes on and on would look on and on.
+    fn may_begin_anew(&self) -> bool {
+        self.times_anew < MOST_ANEW
+    }
+
     /// The endpoint has written since it began: what is waited for may be the answer to that.
     #[cold]
     fn begin_anew(&mut self, half: &mut impl Waiting, written: u64) {
-        // One who writes on and on would look on and on.
-        if self.times_anew == MOST_ANEW {
+        if !self.may_begin_anew() {
             return;
         }
         self.times_anew += 1;
@@ -254,7 +258,12 @@ impl<R: Reactor> Bell<R> {
             return Poll::Pending;
         }
         let polled = self.sleep(cx, half, want, attempt);
-        wait.has_slept |= polled.is_pending();
+        if polled.is_pending() {
+            wait.has_slept = true;
+            if H::ROLE == Role::Consumer && wait.may_begin_anew() && half.would_look() {
+                self.hopeful.set(self.link.wake_ups());
+            }
+        }
         polled
     }
 
@@ -274,9 +283,6 @@ impl<R: Reactor> Bell<R> {
                 .poll_readable(&mut both, || self.link.take_rings());
             if ring?.is_pending() {
                 if half.arm(want)? {
-                    if H::ROLE == Role::Consumer && half.would_look() {
-                        self.hopeful.set(self.link.wake_ups());
-                    }
                     return Poll::Pending;
                 }
             } else {
@@ -291,5 +297,50 @@ impl<R: Reactor> Bell<R> {
         // Somebody rings for nothing.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A half that says how long to look, for one wait after the other.
+    struct Fake(Vec<Duration>);
+
+    impl Waiting for Fake {
+        const ROLE: Role = Role::Consumer;
+
+        fn arm(&mut self, _: usize) -> Result<bool> {
+            Ok(true)
+        }
+
+        fn begin_wait(&mut self) -> Limit {
+            let look = self.0.remove(0);
+            Limit { look, usual: look }
+        }
+
+        fn would_look(&self) -> bool {
+            true
+        }
+
+        fn end_wait(&mut self, _: Duration, _: bool) {}
+    }
+
+    #[test]
+    fn wait_begins_anew_when_more_was_written_but_not_without_end() {
+        let long = Duration::from_secs(1000);
+        let mut half = Fake(vec![Duration::ZERO, long]);
+        let mut wait = Wait::begin(&mut half, 0);
+        assert!(!wait.looks_on());
+        wait.has_slept = true;
+        wait.begin_anew(&mut half, 1);
+        assert!(wait.looks_on() && !wait.has_slept);
+        let start = wait.start;
+        // What it may look is not asked for again.
+        wait.begin_anew(&mut half, 2);
+        assert!(wait.start > start && wait.limit.look == long);
+        let start = wait.start;
+        wait.begin_anew(&mut half, 3);
+        assert!(wait.start == start && !wait.may_begin_anew());
     }
 }

@@ -23,7 +23,7 @@ macro_rules! common_calls {
                 self.$($get)+.set_disposition(own, peer)
             }
 
-            /// Sets whether a task that has to wait looks again for a while (at most 25 us as a rule, and only as
+            /// Sets whether a task that has to wait looks again for a while (at most 50 us as a rule, and only as
             /// long as that proves worth while), with other tasks having their turns in between, before it
             /// waits for the doorbell. On at first, unless there is only one CPU. Concerns both halves.
             pub fn set_busy_wait(&self, on: bool) {
