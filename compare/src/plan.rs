@@ -59,9 +59,11 @@ pub(crate) struct Pace {
     pub(crate) target: Duration,
     /// With rests it takes as long as so many of the longest: ends learn how to wait.
     pub(crate) least_trips: u32,
-    /// With several connections it takes so many times as long: threads take a while until all
-    /// have begun, and on a CPU with many of them until each has had its turn.
+    /// With several connections it takes so many times as long, as threads take a while until all have begun.
     pub(crate) several: u32,
+    /// And no less than so long for each of them: on a CPU with many threads it takes as many time slices, of 3 ms
+    /// or so, until each has had its turn. In 125 ms some of 64 connections had none.
+    pub(crate) turn: Duration,
 }
 
 impl Pace {
@@ -70,19 +72,24 @@ impl Pace {
         target: Duration::from_millis(25),
         least_trips: 30,
         several: 5,
+        turn: Duration::from_millis(10),
     };
     pub(crate) const QUICK: Self = Self {
         rounds: 3,
         target: Duration::from_millis(10),
         least_trips: 5,
         several: 2,
+        turn: Duration::from_millis(2),
     };
 
     /// The time for a round of it.
     pub(crate) fn target(self, setting: Setting) -> Duration {
         match setting.job {
             Job::RoundTrips { think } if !think.is_zero() => RESTS[1] * self.least_trips,
-            _ if setting.connections > 1 => self.target * self.several,
+            _ if setting.connections > 1 => {
+                let turns = self.turn * setting.connections as u32;
+                turns.max(self.target * self.several)
+            }
             _ => self.target,
         }
     }
