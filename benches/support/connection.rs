@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 /// One end of a connection that has to be made within the runtime that uses it.
-pub trait Connection: Send + Sized + 'static {
+pub(crate) trait Connection: Send + Sized + 'static {
     /// How figures are called.
     const NAME: &str;
     /// What it becomes there.
@@ -49,7 +49,7 @@ impl Connection for std::os::unix::net::UnixStream {
 }
 
 /// Keeps this thread on one CPU, if there is one of that number.
-pub fn stay_on(cpu: usize) {
+pub(crate) fn stay_on(cpu: usize) {
     let mut set = CpuSet::new();
     set.set(cpu).unwrap();
     let _ = sched_setaffinity(Pid::from_raw(0), &set);
