@@ -622,6 +622,36 @@ fn idle_connections_cost_no_polls() {
     });
 }
 
+/// More than a doorbell holds.
+#[test]
+fn thousand_rings_are_heard() {
+    const RINGS: usize = 1000;
+    current_thread().block_on(async {
+        let (a, mut b) = zocket::Stream::pair().unwrap();
+        // It sleeps each time.
+        a.set_busy_wait(false);
+        let mut a = Stream::from_blocking(a).unwrap();
+        let heard = Arc::new(AtomicUsize::new(0));
+        let reader = tokio::spawn({
+            let heard = Arc::clone(&heard);
+            async move {
+                while a.read(&mut [0]).await.unwrap() > 0 {
+                    heard.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        for ring in 0..RINGS {
+            while heard.load(Ordering::Relaxed) < ring {
+                yield_now().await;
+            }
+            b.try_write(b"x").unwrap();
+        }
+        drop(b);
+        reader.await.unwrap();
+        assert_eq!(heard.load(Ordering::Relaxed), RINGS);
+    });
+}
+
 /// As a server does that reads on before it answers.
 #[test]
 fn reader_looks_again_once_an_answer_is_written_to_one_who_is_awake() {

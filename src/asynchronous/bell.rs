@@ -280,7 +280,7 @@ impl<R: Reactor> Bell<R> {
             let mut both = Context::from_waker(&self.waker);
             let ring = self
                 .reactor
-                .poll_readable(&mut both, || self.link.take_rings());
+                .poll_readable(&mut both, || self.link.take_rings_of_reactor());
             if ring?.is_pending() {
                 if half.arm(want)? {
                     return Poll::Pending;

@@ -46,8 +46,8 @@ pub(crate) trait Reactor: Sized {
     fn watch(watched: Watched) -> io::Result<Self>;
 
     /// Whether something came to be read at the descriptor, or its other end hung up, since this was last so;
-    /// has the task woken when that happens if not. `take` takes what there is to read, and notices a
-    /// hang-up. It is called for each of these, and else as often as the reactor needs it.
+    /// has the task woken when that happens if not. `take` takes what there is to read; what comes after that
+    /// counts anew, and a hang-up for ever.
     fn poll_readable(&self, cx: &mut Context<'_>, take: impl FnOnce()) -> Poll<io::Result<()>>;
 
     /// Polls, unless the task has had its turn.

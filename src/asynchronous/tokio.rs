@@ -34,7 +34,6 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 
 use ::tokio::io::unix::AsyncFd;
@@ -61,18 +60,9 @@ pub type StreamListener = super::Listener<crate::Stream, Tokio>;
 /// A name that clients connect to, each of which gets one end of a new channel of datagrams.
 pub type DatagramListener = super::Listener<crate::Datagram, Tokio>;
 
-/// Rings that are left in a doorbell. tokio hears of each, whether those before were taken or not, and a
-/// doorbell holds hundreds.
-const MOST_LEFT: u32 = 32;
-
 /// The runtime tokio.
 #[derive(Debug)]
-pub struct Tokio {
-    watched: AsyncFd<Watched>,
-    /// Times that something came since what came was taken. Relaxed: of tasks that count at once, one may
-    /// be left out.
-    left: AtomicU32,
-}
+pub struct Tokio(AsyncFd<Watched>);
 
 impl AsRawFd for Watched {
     fn as_raw_fd(&self) -> RawFd {
@@ -84,22 +74,13 @@ impl Reactor for Tokio {
     fn watch(watched: Watched) -> io::Result<Self> {
         // SAFETY: a `Watched` keeps its descriptor open, and the same.
         let watched = unsafe { AsyncFd::register_with_interest(watched, Interest::READABLE) };
-        Ok(Self {
-            watched: watched?,
-            left: AtomicU32::new(0),
-        })
+        Ok(Self(watched?))
     }
 
     fn poll_readable(&self, cx: &mut Context<'_>, take: impl FnOnce()) -> Poll<io::Result<()>> {
-        let mut guard = ready!(self.watched.poll_read_ready(cx))?;
-        let left = self.left.load(Ordering::Relaxed) + 1;
-        let takes = left >= MOST_LEFT || guard.ready().is_read_closed();
-        self.left
-            .store(if takes { 0 } else { left }, Ordering::Relaxed);
-        if takes {
-            take();
-        }
-        // What comes from here on is an event of its own, which is not cleared.
+        let mut guard = ready!(self.0.poll_read_ready(cx))?;
+        take();
+        // What comes after that is an event of its own, which is not cleared. A hang-up never is.
         guard.clear_ready();
         Poll::Ready(Ok(()))
     }

@@ -352,6 +352,16 @@ impl Link {
         self.look();
     }
 
+    /// As [`take_rings`](Self::take_rings), for a reactor, to which a hang-up shows for ever: it is not asked for.
+    #[cfg(feature = "_async")]
+    pub(crate) fn take_rings_of_reactor(&self) {
+        // A forked copy must not take the rings that are meant for the parent.
+        if self.check_owner().is_ok() && self.doorbell.take() {
+            self.hang_up();
+        }
+        self.look();
+    }
+
     /// Takes the rings of the doorbell, and notices the peer's end. Says whether the doorbell is of no
     /// use any more.
     pub(crate) fn acknowledge(&self) -> bool {

@@ -64,6 +64,12 @@ impl Doorbell {
     /// Takes the rings so far, so that the descriptor can become readable anew.
     /// Says whether the other end has hung up.
     pub(crate) fn drain(&self) -> bool {
+        self.take() || self.is_hung_up()
+    }
+
+    /// Takes the rings so far. Says whether a hang-up came to light; if there were rings, the next time
+    /// shows it.
+    pub(crate) fn take(&self) -> bool {
         let mut buf = [0; 1024];
         for _ in 0..MOST_READS {
             match recv(self.0.as_raw_fd(), &mut buf, MsgFlags::MSG_DONTWAIT) {
@@ -75,7 +81,7 @@ impl Doorbell {
                 _ => break,
             }
         }
-        self.is_hung_up()
+        false
     }
 
     /// What the kernel calls this end where it lists the sockets of a process; 0 if it does not say.
@@ -172,6 +178,7 @@ mod tests {
         drop(a);
         assert!(b.is_hung_up());
         assert!(b.drain());
+        assert!(b.take(), "and again");
         b.ring();
     }
 
