@@ -359,8 +359,8 @@ impl Spinner {
         }
     }
 
-    /// A wait has ended, or begins anew, for which looking was of no use.
-    pub(crate) fn looked_in_vain(&mut self) {
+    /// A wait has ended for which looking was of no use.
+    fn looked_in_vain(&mut self) {
         if self.hope.is_on {
             self.hope = Hope {
                 gap: (2 * self.hope.gap + 1).min(MOST_HOPELESS),
