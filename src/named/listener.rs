@@ -127,8 +127,9 @@ impl BindOptions {
 ///
 /// Any number of threads may accept from one listener. It is at its end with [`Drop`], which removes
 /// the path if that is still the listener's own; clients that were not accepted yet are told.
-/// Endpoints that were accepted go on. A process that is killed leaves the path behind, for the next
-/// one to replace. In a forked child, dropping its copy of a listener leaves the path alone.
+/// Endpoints that were accepted go on. A process that is killed leaves the path behind, as does one that
+/// has no descriptor left or meets another that wants to bind the same path; the next one
+/// replaces it. Nothing else is ever left. In a forked child, dropping its copy of a listener leaves the path alone.
 ///
 /// See the [module](super) for who makes what, and whom a listener trusts.
 ///
@@ -183,16 +184,15 @@ impl<E: ByName> Listener<E> {
     /// A socket at this path that no process has any more is replaced. Of several that bind one
     /// path at the same time one succeeds.
     ///
-    /// Waits while another process of this user binds the same path, which is a matter of some
-    /// system calls.
+    /// Never waits. Processes that share the directory but not the network namespace, as some
+    /// containers do, must not begin at the same moment where a dead socket stands.
     ///
     /// # Errors
     /// - [`Error::InvalidName`] if no socket can have that path.
-    /// - [`Error::Os`] with `EADDRINUSE` (to `std::io`, `AddrInUse`) if somebody listens there,
-    ///   or there is something else than a socket; with `ENOENT` (`NotFound`) if there is no such
-    ///   directory; with `EACCES` (`PermissionDenied`) if nothing may be made in it. A file is made
-    ///   beside the path and removed again, the name of which is `.`, that of the path, and
-    ///   `.zocket-lock`; `EACCES` also if that one is another user's.
+    /// - [`Error::Os`] with `EADDRINUSE` (to `std::io`, `AddrInUse`) if somebody listens there, is
+    ///   just about to, or there is something else than a socket; with `ENOENT` (`NotFound`) if
+    ///   there is no such directory; with `EACCES` (`PermissionDenied`) if nothing may be made in
+    ///   it.
     pub fn bind(path: impl AsRef<Path>) -> Result<Self> {
         BindOptions::new().bind(path)
     }

@@ -196,9 +196,14 @@ impl Process {
     }
 
     /// Waits for the end of a child that was killed.
-    pub(crate) fn finish_killed(mut self) {
+    pub(crate) fn finish_killed(self) {
+        self.finish_killed_by(libc::SIGKILL);
+    }
+
+    /// Waits for the end of a child that a signal ends.
+    pub(crate) fn finish_killed_by(mut self, signal: i32) {
         let status = self.wait();
-        assert_eq!(status.signal(), Some(libc::SIGKILL), "{status}");
+        assert_eq!(status.signal(), Some(signal), "{status}");
     }
 
     /// Ends the conversation, and waits for the end of the child.
