@@ -405,6 +405,8 @@ impl<E: End> Half<E> {
     pub(super) fn wait(&mut self, want: Want, deadline: Deadline) -> Result<()> {
         self.link().check_owner()?;
         let result = if self.link().settings.busy_wait() {
+            #[cfg(feature = "_async")]
+            self.spinner.set_for_thread();
             if self.has_asked_one_awake() {
                 self.spinner.hope();
             }
@@ -435,7 +437,7 @@ impl<E: End> Half<E> {
         if !self.link().settings.busy_wait() {
             return Limit::default();
         }
-        self.spinner.set_for_tasks();
+        self.spinner.set_for_task();
         if self.has_asked_one_awake() {
             self.spinner.hope();
         }
@@ -600,5 +602,27 @@ pub(super) fn end_is_zero(result: Result<usize>) -> Result<usize> {
     match result {
         Err(Error::PeerClosed | Error::WriteDisabled) => Ok(0),
         result => result,
+    }
+}
+
+#[cfg(all(test, feature = "_async"))]
+mod tests {
+    use super::*;
+    use crate::Builder;
+
+    #[test]
+    fn thread_does_not_look_as_long_as_the_task_before_it() -> Result<()> {
+        let links = Builder::new().links(Kind::Stream)?;
+        let mut receiving = Receiving::new(Arc::clone(&links[0]))?;
+        receiving.begin_wait();
+        receiving.end_wait(Duration::from_millis(1), false);
+        let task = receiving.begin_wait();
+
+        let over = Deadline::after(Duration::ZERO);
+        let nothing = receiving.wait(Want::All(1), over);
+        assert_eq!(nothing, Err(Error::TimedOut));
+        assert_eq!(receiving.spinner.limit().look, task.look / 2);
+        assert_eq!(receiving.begin_wait().look, task.look / 2);
+        Ok(())
     }
 }

@@ -236,9 +236,16 @@ impl Spinner {
         Failed { start }
     }
 
-    /// Has tasks wait, instead of threads.
+    /// Has a thread wait next.
     #[cfg(feature = "_async")]
-    pub(crate) fn set_for_tasks(&mut self) {
+    pub(crate) fn set_for_thread(&mut self) {
+        self.most = MOST.into();
+        self.budget.0 = self.budget.0.min(self.most.0);
+    }
+
+    /// Has a task wait next.
+    #[cfg(feature = "_async")]
+    pub(crate) fn set_for_task(&mut self) {
         self.most = MOST_OF_TASKS.into();
     }
 
@@ -579,6 +586,19 @@ mod tests {
     fn budget_has_a_limit() {
         let mut spinner = Spinner::adaptive();
         spinner.answered(20 * MOST);
+        assert_eq!(spinner.limit().look, MOST);
+    }
+
+    #[cfg(feature = "_async")]
+    #[test]
+    fn thread_looks_no_longer_for_what_a_task_has_learned() {
+        let mut spinner = Spinner::adaptive();
+        spinner.set_for_task();
+        spinner.answered(MOST_OF_TASKS);
+        assert_eq!(spinner.limit().look, MOST_OF_TASKS);
+        spinner.set_for_thread();
+        assert_eq!(spinner.limit().look, MOST);
+        spinner.answered(MOST_OF_TASKS);
         assert_eq!(spinner.limit().look, MOST);
     }
 
