@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 const HEADER: &str = "# Instructions of one call, without those of memcpy. Written by
-# cargo bench --bench instructions -- --update";
+# cargo run --release -p zocket-instructions -- --update";
 
 /// Instructions of one call of each path, and the compiler that made it so many.
 #[derive(Default)]
@@ -20,9 +20,7 @@ pub(crate) struct Baseline {
 
 /// Where the baseline of this architecture is.
 pub(crate) fn file() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("benches/instructions")
-        .join(format!("{ARCH}.txt"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{ARCH}.txt"))
 }
 
 impl Baseline {

@@ -1,9 +1,8 @@
 //! How many instructions do the calls take that everybody makes all the time?
 //!
-//! `cargo bench --bench instructions`, and after `--`:
+//! `cargo run --release -p zocket-instructions`, and after `--`:
 //! - `--check` fails if there are more than before, or than a limit;
-//! - `--update` takes what is counted now for what was before;
-//! - `--test` makes each call once, and counts nothing.
+//! - `--update` takes what is counted now for what was before.
 //!
 //! Callgrind counts (it is part of valgrind), so neither the clock nor who else is on the machine
 //! plays a part: two runs of one program count the same. See `docs/verification.md`.
@@ -29,17 +28,11 @@ const TOLERANCE: f64 = 0.05;
 #[derive(Debug, Parser)]
 struct Cli {
     /// Fails if a path takes more instructions than in the baseline, or than its limit.
-    #[arg(long, conflicts_with_all = ["update", "test", "filter"])]
+    #[arg(long, conflicts_with_all = ["update", "filter"])]
     check: bool,
     /// Writes the baseline.
-    #[arg(long, conflicts_with_all = ["test", "filter"])]
+    #[arg(long, conflicts_with = "filter")]
     update: bool,
-    /// Takes each path once, without valgrind.
-    #[arg(long)]
-    test: bool,
-    /// Cargo says so if it is to measure.
-    #[arg(long, hide = true)]
-    bench: bool,
     /// What this program does under callgrind.
     #[arg(long, hide = true, value_name = "PATH")]
     serve: Option<String>,
@@ -48,11 +41,6 @@ struct Cli {
 }
 
 impl Cli {
-    /// As criterion decides it.
-    fn is_test(&self) -> bool {
-        self.test || !(self.bench || self.check || self.update)
-    }
-
     fn paths(&self) -> impl Iterator<Item = &'static Path> {
         let filter = self.filter.as_deref().unwrap_or_default();
         PATHS.iter().filter(move |path| path.name.contains(filter))
@@ -66,21 +54,8 @@ fn main() -> Result<ExitCode> {
         callgrind::serve(path.context("no such path")?);
         return Ok(ExitCode::SUCCESS);
     }
-    if cli.is_test() {
-        for path in cli.paths() {
-            (path.set_up)()();
-            println!("{}: ok", path.name);
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    match find_tools().and_then(|()| measure(&cli)) {
-        // Who runs all benchmarks need not have what this one needs.
-        Err(error) if !cli.check && !cli.update => {
-            println!("Nothing more is counted: {error:#}");
-            Ok(ExitCode::SUCCESS)
-        }
-        result => result,
-    }
+    find_tools()?;
+    measure(&cli)
 }
 
 /// Says what to install, if something is missing that counts.
