@@ -302,7 +302,11 @@ impl<R: Reactor> Bell<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
+    use crate::Builder;
+    use crate::layout::Kind;
 
     /// A half that says how long to look, for one wait after the other.
     struct Fake(Vec<Duration>);
@@ -342,5 +346,52 @@ mod tests {
         let start = wait.start;
         wait.begin_anew(&mut half, 3);
         assert!(wait.start == start && !wait.may_begin_anew());
+    }
+
+    /// The reactor of a doorbell whose peer rings without end; counts the rings.
+    #[derive(Default)]
+    struct Flooded(AtomicUsize);
+
+    impl Reactor for Flooded {
+        fn watch(_: Watched) -> io::Result<Self> {
+            Ok(Self::default())
+        }
+
+        fn poll_readable(&self, _: &mut Context<'_>, _: impl FnOnce()) -> Poll<io::Result<()>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_in_turn<T>(
+            cx: &mut Context<'_>,
+            poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+        ) -> Poll<T> {
+            poll(cx)
+        }
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn rings_for_nothing_keep_no_other_task_from_its_turn() {
+        let [link, _peer] = Builder::new().links(Kind::Stream).unwrap();
+        let bell = Bell::<Flooded>::new(link).unwrap();
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        let mut half = Fake(vec![Duration::ZERO]);
+        let nothing = |_: &mut Fake| Err::<(), _>(Error::WouldBlock);
+        let polled = bell.poll(&mut cx, &mut half, &mut None, 1, nothing);
+        assert!(polled.is_pending());
+        assert_eq!(bell.reactor.0.load(Ordering::Relaxed), MOST_ROUNDS);
+        // So it comes to its next turn.
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     }
 }
