@@ -2,7 +2,7 @@
 //!
 //! The models show that the handshake of sleeper and waker loses no wake-up if the
 //! fences are fences. That `membarrier(2)` is one, on this kernel and this machine,
-//! no model can show; this test can fail to refute it. Two real processes with busy
+//! no model can show, and where a thread has ended on a CPU it is none; this test can fail to refute it. Two real processes with busy
 //! waiting off go to sleep for data, for space, and for thresholds of both, as often
 //! as they can, with random pauses of a few turns so that arming and publishing meet
 //! in every possible way. A lost wake-up leaves one process asleep, and the other
@@ -158,6 +158,12 @@ fn run_on(cpu: Cpu, all: &[usize]) {
         set.set(cpu).expect("a CPU that there is");
     }
     sched_setaffinity(Pid::from_raw(0), &set).expect("a CPU that there is");
+}
+
+/// Lets a thread end on this CPU: from then on, and until another process runs there, the kernel does not
+/// know that barriers between processes concern it.
+fn end_a_thread() {
+    std::thread::spawn(|| ()).join().expect("it does nothing");
 }
 
 /// How often this thread has given its CPU away to wait.
@@ -446,6 +452,7 @@ fn stress_peer(control: &Control) {
             seed,
         };
         player.endpoint.set_busy_wait(false);
+        end_a_thread();
         control.tell("ready");
         let before = sleeps();
         player.follow(Game::from_number(game));
@@ -482,6 +489,7 @@ fn round(
         amount,
         seed,
     };
+    end_a_thread();
     let before = sleeps();
     player.lead(game);
     let ours = sleeps() - before;

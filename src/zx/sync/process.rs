@@ -415,17 +415,11 @@ impl Platform for InProcess {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// The barrier that the process is registered for anyway. `PRIVATE_EXPEDITED`
-    /// would be enough and is no faster where it matters: with a busy thread on the
-    /// other CPU five runs took 0.7 to 8 us with this one and 0.3 to 9 us with that
-    /// (alone: 0.3 against 0.2). That one needs a registration of its
-    /// own, which takes milliseconds with many threads, and is one more command that a
-    /// sandbox must allow.
-    ///
-    /// In a fork child that made no endpoint yet this registers it first.
+    /// Not the barrier between processes, for which the process is registered anyway: that one passes by a CPU where
+    /// a thread has ended.
     #[cold]
     fn heavy_fence(&self, _: Fence) -> Result<()> {
-        membarrier::register()
+        membarrier::private_expedited()
     }
 
     #[cold]
