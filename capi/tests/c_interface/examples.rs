@@ -1,10 +1,22 @@
 //! `examples/c`, and the C of the guide: compiled as the C library's README says, and run.
 
-use std::fs;
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::ChildStdin;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use tempfile::TempDir;
 
 use crate::support::{
     Compiler, Language, Library, Linking, Run, Variant, manifest_dir, scratch_dir,
 };
+
+/// What a direction of a socket holds.
+const SOCKET: usize = 256 << 10;
 
 /// What the first prints in both languages.
 const SQUARES: &str = "\
@@ -29,13 +41,55 @@ fn two_processes_in_cpp() {
 
 #[test]
 fn event_loop_in_c() {
-    example("event_loop.c", Linking::Shared, "ONE LINE\nAND ANOTHER\n");
+    let Some(example) = Example::compile("event_loop.c", Linking::Shared) else {
+        return;
+    };
+    let feed = |mut stdin: ChildStdin| stdin.write_all(b"one line\nand another\n").unwrap();
+    let output = Run::new(&example.program).succeed_fed(feed);
+    assert_eq!(output, "ONE LINE\nAND ANOTHER\n");
+}
+
+/// The loop waits for space, and loses nothing meanwhile: its child begins only when the socket is full.
+#[test]
+fn event_loop_in_c_whose_child_is_late() {
+    let Some(example) = Example::compile("event_loop.c", Linking::Shared) else {
+        return;
+    };
+    let program = example.program.to_str().unwrap();
+    let [gate, late] = ["gate", "late"].map(|name| example.dir.path().join(name));
+    mkfifo(&gate, Mode::S_IRWXU).unwrap();
+    let script = format!(
+        "#!/bin/sh\nread _ < '{}'\nexec '{program}' \"$1\"\n",
+        gate.display()
+    );
+    fs::write(&late, script).unwrap();
+    fs::set_permissions(&late, Permissions::from_mode(0o700)).unwrap();
+
+    let input = "one line\nand another\n".repeat(50_000);
+    let expected = input.to_uppercase();
+    let feed = move |mut stdin: ChildStdin| {
+        // Once the pipe has taken the last of so much, the socket is full.
+        let pipe = fcntl(&stdin, FcntlArg::F_GETPIPE_SZ).unwrap() as usize;
+        let (first, rest) = input.as_bytes().split_at(SOCKET + pipe);
+        stdin.write_all(first).unwrap();
+        File::create(gate).unwrap().write_all(b"\n").unwrap();
+        // Ends where the example does, whose output then shows it.
+        let _ = stdin.write_all(rest);
+    };
+    // It starts its child by the name that it is called by.
+    let output = Run::new(program).arg0(late).succeed_fed(feed);
+    assert!(
+        output == expected,
+        "{} of {} bytes",
+        output.len(),
+        expected.len()
+    );
 }
 
 #[test]
 fn event_loop_in_python() {
     let Some(python) = find_python() else {
-        eprintln!("not run: there is no python3");
+        eprintln!("NOT TESTED: there is no python3 here");
         return;
     };
     let output = python
@@ -63,21 +117,33 @@ fn program_of_the_guide() {
     assert_eq!(Run::new(&program).succeed(), "key 7: hello\n");
 }
 
+struct Example {
+    program: PathBuf,
+    dir: TempDir,
+}
+
+impl Example {
+    fn compile(name: &str, linking: Linking) -> Option<Self> {
+        let (language, standard) = match name.ends_with(".c") {
+            true => (Language::C, "-std=c11"),
+            false => (Language::Cpp, "-std=c++17"),
+        };
+        let compiler = Compiler::find(language)?;
+        let dir = scratch_dir();
+        let program = dir.path().join("example");
+        let source = manifest_dir().join("../examples/c").join(name);
+        let library = Library::get(Variant::Plain);
+        library.compile(&compiler, standard, &source, linking, &program);
+        Some(Self { program, dir })
+    }
+}
+
 /// Compiles an example and runs it.
 fn example(name: &str, linking: Linking, output: &str) {
-    let (language, standard) = match name.ends_with(".c") {
-        true => (Language::C, "-std=c11"),
-        false => (Language::Cpp, "-std=c++17"),
-    };
-    let Some(compiler) = Compiler::find(language) else {
+    let Some(example) = Example::compile(name, linking) else {
         return;
     };
-    let dir = scratch_dir();
-    let program = dir.path().join("example");
-    let source = manifest_dir().join("../examples/c").join(name);
-    let library = Library::get(Variant::Plain);
-    library.compile(&compiler, standard, &source, linking, &program);
-    assert_eq!(Run::new(&program).succeed(), output);
+    assert_eq!(Run::new(&example.program).succeed(), output);
 }
 
 fn find_python() -> Option<Run> {
