@@ -105,16 +105,52 @@ fn program_of_the_guide() {
     let Some(compiler) = Compiler::find(Language::C) else {
         return;
     };
-    let guide = manifest_dir().join("../docs/guide/src/waiting.md");
-    let guide = fs::read_to_string(guide).unwrap();
-    let (_, rest) = guide.split_once("```c\n").unwrap();
-    let (code, _) = rest.split_once("```").unwrap();
+    let [code, _] = &code_of_the_guide()[..] else {
+        panic!("there is more or less C in the guide");
+    };
     let dir = scratch_dir();
     let (source, program) = (dir.path().join("guide.c"), dir.path().join("guide"));
     fs::write(&source, code).unwrap();
     let library = Library::get(Variant::Plain);
     library.compile(&compiler, "-std=gnu11", &source, Linking::Shared, &program);
     assert_eq!(Run::new(&program).succeed(), "key 7: hello\n");
+}
+
+/// Compiles at least, over what it uses of libuv.
+#[test]
+fn libuv_in_the_guide() {
+    const LIBUV: &str = "
+#include <zocket.h>
+typedef struct uv_loop_s uv_loop_t;
+typedef struct { void *data; } uv_poll_t;
+typedef void (*uv_poll_cb)(uv_poll_t *handle, int status, int events);
+enum { UV_READABLE = 1, UV_EMFILE = -24 };
+int uv_poll_init(uv_loop_t *loop, uv_poll_t *handle, int fd);
+int uv_poll_start(uv_poll_t *handle, int events, uv_poll_cb cb);
+void on_socket(uint64_t key, zx_signals_t observed);
+";
+    let Some(compiler) = Compiler::find(Language::C) else {
+        return;
+    };
+    let dir = scratch_dir();
+    let source = dir.path().join("guide.c");
+    fs::write(&source, format!("{LIBUV}{}", code_of_the_guide()[1])).unwrap();
+    compiler
+        .command("-std=gnu11")
+        .args(["-Wno-unused-parameter", "-Wno-unused-function"])
+        .args(["-fsyntax-only", "-I"])
+        .arg(manifest_dir().join("include"))
+        .arg(&source)
+        .succeed();
+}
+
+/// The C in the guide's chapter on event loops.
+fn code_of_the_guide() -> Vec<String> {
+    let guide = manifest_dir().join("../docs/guide/src/waiting.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let blocks = guide.split("```c\n").skip(1);
+    let code = blocks.map(|rest| rest.split("```").next().unwrap());
+    code.map(str::to_owned).collect()
 }
 
 struct Example {
