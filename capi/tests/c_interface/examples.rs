@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -49,24 +49,69 @@ fn event_loop_in_c() {
     assert_eq!(output, "ONE LINE\nAND ANOTHER\n");
 }
 
-/// The loop waits for space, and loses nothing meanwhile: its child begins only when the socket is full.
+/// The loop waits for space, and loses nothing meanwhile.
 #[test]
 fn event_loop_in_c_whose_child_is_late() {
     let Some(example) = Example::compile("event_loop.c", Linking::Shared) else {
         return;
     };
-    let program = example.program.to_str().unwrap();
+    let input = "one line\nand another\n".repeat(50_000);
+    let output = run_with_late_child(&example, &example.program, input.clone());
+    assert!(
+        output == input.to_uppercase(),
+        "{} of {} bytes",
+        output.len(),
+        input.len()
+    );
+}
+
+/// Space alone wakes the loop: there are no answers to do so.
+#[test]
+fn event_loop_in_c_whose_child_is_silent() {
+    const SILENT: &str = "
+#include <stdlib.h>
+#include <zocket.h>
+
+int main(int argc, char **argv) {
+    zx_handle_t socket;
+    char buffer[4096];
+    zx_status_t status;
+    zx_signals_t signals =
+        ZX_SOCKET_READABLE | ZX_SOCKET_PEER_WRITE_DISABLED | ZX_SOCKET_PEER_CLOSED;
+    if (argc != 2 || zocket_handle_from_fd(atoi(argv[1]), &socket) != ZX_OK)
+        return 1;
+    do {
+        status = zx_socket_read(socket, 0, buffer, sizeof buffer, NULL);
+        if (status == ZX_ERR_SHOULD_WAIT)
+            status = zx_object_wait_one(socket, signals, ZX_TIME_INFINITE, NULL);
+    } while (status == ZX_OK);
+    return status == ZX_ERR_BAD_STATE ? 0 : 1;
+}
+";
+    let Some(example) = Example::compile("event_loop.c", Linking::Shared) else {
+        return;
+    };
+    let [source, child] = ["silent.c", "silent"].map(|name| example.dir.path().join(name));
+    fs::write(&source, SILENT).unwrap();
+    let compiler = Compiler::find(Language::C).unwrap();
+    let library = Library::get(Variant::Plain);
+    library.compile(&compiler, "-std=c11", &source, Linking::Shared, &child);
+    let output = run_with_late_child(&example, &child, "x".repeat(1_000_000));
+    assert_eq!(output, "");
+}
+
+/// Runs the example, whose child is another program that begins only when the socket is full.
+fn run_with_late_child(example: &Example, child: &Path, input: String) -> String {
     let [gate, late] = ["gate", "late"].map(|name| example.dir.path().join(name));
     mkfifo(&gate, Mode::S_IRWXU).unwrap();
     let script = format!(
-        "#!/bin/sh\nread _ < '{}'\nexec '{program}' \"$1\"\n",
-        gate.display()
+        "#!/bin/sh\nread _ < '{}'\nexec '{}' \"$1\"\n",
+        gate.display(),
+        child.display()
     );
     fs::write(&late, script).unwrap();
     fs::set_permissions(&late, Permissions::from_mode(0o700)).unwrap();
 
-    let input = "one line\nand another\n".repeat(50_000);
-    let expected = input.to_uppercase();
     let feed = move |mut stdin: ChildStdin| {
         // Once the pipe has taken the last of so much, the socket is full.
         let pipe = fcntl(&stdin, FcntlArg::F_GETPIPE_SZ).unwrap() as usize;
@@ -77,13 +122,7 @@ fn event_loop_in_c_whose_child_is_late() {
         let _ = stdin.write_all(rest);
     };
     // It starts its child by the name that it is called by.
-    let output = Run::new(program).arg0(late).succeed_fed(feed);
-    assert!(
-        output == expected,
-        "{} of {} bytes",
-        output.len(),
-        expected.len()
-    );
+    Run::new(&example.program).arg0(late).succeed_fed(feed)
 }
 
 #[test]
