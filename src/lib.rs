@@ -83,6 +83,17 @@
 //! before (`OwnedFd::from`) and claim it there. The child also holds copies of the parent's
 //! descriptors until it executes or exits, so a peer sees the parent's death only then.
 //!
+//! # Features
+//!
+//! None is on unless it is asked for.
+//!
+//! | Feature | Gives |
+//! |---|---|
+//! | `tokio` | `zocket::tokio`: endpoints and listeners for tokio's tasks, with its `AsyncRead` and `AsyncWrite` |
+//! | `async-io` | `zocket::async_io`: the same for smol and whatever else runs on async-io, with the traits of futures-io |
+//! | `mio` | `zocket::mio`: endpoints as event sources of mio |
+//! | `tracing` | events about how endpoints come, go and end, for subscribers of tracing; nothing of what they carry |
+//!
 //! # Where it comes from
 //!
 //! The behaviour is that of
@@ -90,6 +101,8 @@
 //! Zircon's own calls, for any number of threads, and `docs/zircon.md` says what differs.
 //! The reasoning behind the implementation is in `docs/design.md`, the layout of the memory in
 //! `docs/layout.md`, every ordering in `docs/memory-model.md`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -90,6 +90,18 @@ fn links_within_the_guide_lead_somewhere() {
     }
 }
 
+#[test]
+fn only_what_shows_other_crates_need_not_compile() {
+    for (name, text) in files() {
+        // What stands between fences, with what the first says of it.
+        for block in text.split("```").skip(1).step_by(2) {
+            let (language, code) = block.split_once('\n').unwrap();
+            let is_compiled = !language.contains("ignore");
+            assert!(is_compiled || !code.contains("zocket"), "{name}: {code}");
+        }
+    }
+}
+
 /// Into this repository, from the guide, the README and the other documents' side of it.
 #[test]
 fn links_from_the_guide_to_the_repository_lead_somewhere() {

@@ -11,8 +11,14 @@
 //      there are none. (One for each turn of the loop does too: the descriptor stays readable.)
 //   4. For each packet read, or write, until the call says SHOULD_WAIT; then go to 2.
 //
-// A child process turns what it gets into capitals, and has an event loop too; the parent feeds it from a
-// pipe and prints what comes back.
+//
+// A socket that is full is full for a while, and so is whatever waits before it: the loop takes no more from
+// where that comes, until there is space again. Only what it can do something about may wake it.
+//
+// A child process turns what it gets into capitals, and has an event loop too; the parent feeds it from its
+// standard input, a pipe (epoll watches no files), and prints what comes back.
+//
+//     printf 'one line\nand another\n' | ./event_loop
 //
 // How to compile it: README.md.
 
@@ -35,8 +41,8 @@ extern char **environ;
 
 // What an event of the loop is about.
 enum { PORT, INPUT };
-// What a packet of the port is about: here there is one socket.
-enum { SOCKET };
+// What a packet of the port is about. Here there is one socket.
+enum { DATA, SPACE };
 
 static void check(const char *what, zx_status_t status) {
     if (status == ZX_OK)
@@ -57,11 +63,15 @@ struct loop {
     int epoll;
     zx_handle_t port;
     zx_handle_t socket;
+    // Whether the port was asked for a packet that has not come yet.
+    bool is_awaited[2];
     // What is still to be written.
-    char pending[256];
+    char pending[4096];
     size_t length;
-    // Whether nothing more will be added to that.
-    bool is_last;
+    // Whether nothing more will be added to that, and whether the peer was told.
+    bool is_last, is_ended;
+    // Whether the loop watches its input.
+    bool is_watched;
 };
 
 static void watch(struct loop *loop, int fd, uint32_t what) {
@@ -69,13 +79,18 @@ static void watch(struct loop *loop, int fd, uint32_t what) {
     check_os("epoll_ctl", epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event));
 }
 
-// Asks for one packet: when there is something to read, or its end, or space if that is wanted.
-static void await_socket(struct loop *loop) {
-    zx_signals_t signals =
-        ZX_SOCKET_READABLE | ZX_SOCKET_PEER_WRITE_DISABLED | ZX_SOCKET_PEER_CLOSED;
-    if (loop->length > 0)
-        signals |= ZX_SOCKET_WRITABLE;
-    check("wait_async", zx_object_wait_async(loop->socket, loop->port, SOCKET, signals, 0));
+// Asks for one packet, unless one is under way.
+static void await(struct loop *loop, uint64_t key, zx_signals_t signals) {
+    if (loop->is_awaited[key])
+        return;
+    signals |= ZX_SOCKET_PEER_CLOSED;
+    check("wait_async", zx_object_wait_async(loop->socket, loop->port, key, signals, 0));
+    loop->is_awaited[key] = true;
+}
+
+// Something to read, or its end.
+static void await_data(struct loop *loop) {
+    await(loop, DATA, ZX_SOCKET_READABLE | ZX_SOCKET_PEER_WRITE_DISABLED);
 }
 
 static void open_loop(struct loop *loop, zx_handle_t socket) {
@@ -86,23 +101,28 @@ static void open_loop(struct loop *loop, zx_handle_t socket) {
     int fd;
     check("get its descriptor", zocket_port_fd(loop->port, &fd));
     watch(loop, fd, PORT);
-    await_socket(loop);
+    await_data(loop);
 }
 
-// Writes what there is space for, and says that it was the last when it is.
+// Writes what there is space for, and asks for more space if some is left; says that it was the last when
+// it is.
 static void write_pending(struct loop *loop) {
     while (loop->length > 0) {
         size_t written;
         zx_status_t status = zx_socket_write(loop->socket, 0, loop->pending, loop->length, &written);
-        if (status == ZX_ERR_SHOULD_WAIT)
+        if (status == ZX_ERR_SHOULD_WAIT) {
+            await(loop, SPACE, ZX_SOCKET_WRITABLE);
             return;
+        }
         check("write", status);
         loop->length -= written;
         memmove(loop->pending, loop->pending + written, loop->length);
     }
-    if (loop->is_last)
+    if (loop->is_last && !loop->is_ended) {
         check("half-close", zx_socket_set_disposition(
                                 loop->socket, ZX_SOCKET_DISPOSITION_WRITE_DISABLED, 0));
+        loop->is_ended = true;
+    }
 }
 
 // Reads what is there. Says how much, or -1 when no more will come.
@@ -123,11 +143,11 @@ static ssize_t read_some(struct loop *loop, char *buffer, size_t size) {
     }
 }
 
-// Takes all packets. They say which socket; what is so of it the calls say.
+// Takes all packets, which are for once. What is so of the socket the calls say.
 static void take_packets(struct loop *loop) {
     zx_port_packet_t packet;
     while (zx_port_wait(loop->port, 0, &packet) == ZX_OK)
-        ;
+        loop->is_awaited[packet.key] = false;
 }
 
 static int child(int fd) {
@@ -140,19 +160,20 @@ static int child(int fd) {
         check_os("epoll_wait", epoll_wait(loop.epoll, &event, 1, -1));
         take_packets(&loop);
         write_pending(&loop);
-        // Backpressure: as long as there are answers to be written, no more is read.
+        // Backpressure: as long as there are answers to be written, no more is read, nor asked for.
         while (loop.length == 0) {
             ssize_t length = read_some(&loop, loop.pending, sizeof loop.pending);
             if (length < 0)
                 return EXIT_SUCCESS;
-            if (length == 0)
+            if (length == 0) {
+                await_data(&loop);
                 break;
+            }
             for (ssize_t i = 0; i < length; i++)
                 loop.pending[i] = (char)toupper((unsigned char)loop.pending[i]);
             loop.length = (size_t)length;
             write_pending(&loop);
         }
-        await_socket(&loop);
     }
 }
 
@@ -170,14 +191,33 @@ static pid_t start_child(const char *program, int fd) {
     return pid;
 }
 
-// Something else that the loop watches: lines that come through a pipe.
-static int input(void) {
-    static const char text[] = "one line\nand another\n";
-    int ends[2];
-    check_os("pipe", pipe(ends));
-    check_os("write", (int)write(ends[1], text, sizeof text - 1));
-    close(ends[1]);
-    return ends[0];
+// Something else that the loop watches, as long as there is room for what comes from it. It is taken out
+// meanwhile, since epoll tells of its end (EPOLLHUP) also who asks for nothing.
+static void watch_input(struct loop *loop) {
+    bool is_wanted = !loop->is_last && loop->length < sizeof loop->pending;
+    if (is_wanted && !loop->is_watched)
+        watch(loop, STDIN_FILENO, INPUT);
+    if (!is_wanted && loop->is_watched)
+        check_os("epoll_ctl", epoll_ctl(loop->epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL));
+    loop->is_watched = is_wanted;
+}
+
+// Takes what there is room for: some, as else it is not watched. So nothing is the end.
+static void take_input(struct loop *loop) {
+    size_t room = sizeof loop->pending - loop->length;
+    ssize_t length = read(STDIN_FILENO, loop->pending + loop->length, room);
+    check_os("read", (int)length);
+    loop->length += (size_t)length;
+    loop->is_last = length == 0;
+}
+
+// Prints what has come back, and says whether more may come.
+static bool print_answers(struct loop *loop) {
+    char buffer[4096];
+    ssize_t length;
+    while ((length = read_some(loop, buffer, sizeof buffer)) > 0)
+        check_os("print", fwrite(buffer, (size_t)length, 1, stdout) == 1 ? 0 : -1);
+    return length == 0;
 }
 
 static int parent(const char *program) {
@@ -191,33 +231,18 @@ static int parent(const char *program) {
 
     struct loop loop;
     open_loop(&loop, ours);
-    int lines = input();
-    watch(&loop, lines, INPUT);
-    for (bool is_over = false; !is_over;) {
+    while (print_answers(&loop)) {
+        await_data(&loop);
+        watch_input(&loop);
         struct epoll_event event;
         check_os("epoll_wait", epoll_wait(loop.epoll, &event, 1, -1));
-        if (event.data.u32 == INPUT) {
-            size_t space = sizeof loop.pending - loop.length;
-            ssize_t length = read(lines, loop.pending + loop.length, space);
-            check_os("read", (int)length);
-            loop.length += (size_t)length;
-            loop.is_last = length == 0;
-            if (loop.is_last)
-                check_os("epoll_ctl", epoll_ctl(loop.epoll, EPOLL_CTL_DEL, lines, NULL));
-            write_pending(&loop);
-            continue;
-        }
-        take_packets(&loop);
-        if (loop.length > 0)
-            write_pending(&loop);
-        char buffer[256];
-        ssize_t length;
-        while ((length = read_some(&loop, buffer, sizeof buffer)) > 0)
-            fwrite(buffer, 1, (size_t)length, stdout);
-        is_over = length < 0;
-        if (!is_over)
-            await_socket(&loop);
+        if (event.data.u32 == INPUT)
+            take_input(&loop);
+        else
+            take_packets(&loop);
+        write_pending(&loop);
     }
+    check_os("print", fflush(stdout));
 
     int status;
     if (waitpid(pid, &status, 0) != pid || status != 0)

@@ -21,6 +21,32 @@ use crate::{Builder, Info, ReadChunk, Reservation, ReuniteError};
 ///
 /// A [`zocket::Datagram`](crate::Datagram) whose calls let other tasks run while they wait. While the peer is
 /// awake and a datagram, or space, is there, they make no system call. There is no queue but the ring.
+///
+/// # Examples
+/// ```
+/// use zocket::tokio::Datagram;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let (mut a, mut b) = Datagram::pair()?;
+/// let sender = tokio::spawn(async move {
+///     for message in ["each", "by itself"] {
+///         a.send(message.as_bytes()).await?;
+///     }
+///     Ok::<(), std::io::Error>(())
+/// });
+///
+/// let (mut buf, mut received) = ([0; 64], Vec::new());
+/// loop {
+///     match b.recv(&mut buf).await? {
+///         0 => break, // The end.
+///         len => received.push(buf[..len].to_vec()),
+///     }
+/// }
+/// assert_eq!(received, [&b"each"[..], b"by itself"]);
+/// # sender.await?
+/// # }
+/// ```
 pub struct Datagram<R: Runtime> {
     recv: OwnedRecvHalf<R>,
     send: OwnedSendHalf<R>,

@@ -4,7 +4,7 @@
 //! there: no system call is made then. Only a task that really has to wait arms the doorbell, and
 //! has the reactor watch its descriptor.
 //!
-//! [`zocket::tokio`](crate::tokio) and [`zocket::async_io`](crate::async_io) name what is here for each runtime.
+//! `zocket::tokio` and `zocket::async_io` name what is here for each runtime, with the feature for it.
 //!
 //! An endpoint has one doorbell for both directions, and two tasks may wait, one at each half. So the
 //! reactor wakes both, and each tries again (`bell`).

@@ -16,6 +16,29 @@ use crate::named::{self, ByName, Connector, Credentials};
 ///
 /// One task accepts at a time. What a client is sent is made when it is accepted; nothing is read
 /// of it, so that no client holds up others.
+///
+/// # Examples
+/// ```
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use zocket::tokio::{Stream, StreamListener};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("socket");
+/// let mut listener = StreamListener::bind(&path)?;
+/// let server = tokio::spawn(async move {
+///     let (mut stream, _client) = listener.accept().await?;
+///     stream.write_all(b"welcome").await
+/// });
+///
+/// let mut stream = Stream::connect(&path).await?;
+/// let mut said = String::new();
+/// stream.read_to_string(&mut said).await?;
+/// assert_eq!(said, "welcome");
+/// # server.await?
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Listener<E, R: Runtime> {
     // Goes first: what it watches is the listener's.

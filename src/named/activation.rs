@@ -113,7 +113,7 @@ impl<E: ByName> Listener<E> {
     /// Call it before anything is started that closes descriptors which it does not know.
     ///
     /// # Errors
-    /// [`Error::NotInherited`] if nothing was passed to this process;
+    /// [`Error::NotInherited`] if nothing was passed to this process, or `/proc` is not mounted;
     /// [`Error::DescriptorCount`] if more than one was; [`Error::AlreadyClaimed`] if it was taken
     /// before; [`Error::NotAListener`] if it is something else than a Unix socket of type
     /// `SOCK_SEQPACKET` that listens, which is then left alone; [`Error::Os`].

@@ -5,8 +5,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,18 +51,37 @@ impl Run {
         self
     }
 
+    /// Has the program think that it is called so.
+    pub(crate) fn arg0(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.0.arg0(name);
+        self
+    }
+
     /// Runs it and gives its standard output; panics with all its output if it fails, or
     /// does not end.
-    pub(crate) fn succeed(mut self) -> String {
+    pub(crate) fn succeed(self) -> String {
+        self.run(Stdio::null(), |_| ())
+    }
+
+    /// The same, while a thread feeds its standard input.
+    pub(crate) fn succeed_fed(self, feed: impl FnOnce(ChildStdin) + Send + 'static) -> String {
+        self.run(Stdio::piped(), |child| {
+            let stdin = child.stdin.take().unwrap();
+            thread::spawn(|| feed(stdin));
+        })
+    }
+
+    fn run(mut self, stdin: Stdio, started: impl FnOnce(&mut Child)) -> String {
         let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         self.0
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(stdout.try_clone().unwrap())
             .stderr(stderr.try_clone().unwrap());
         let mut child = match self.0.spawn() {
             Ok(child) => child,
             Err(error) => panic!("cannot run {:?}: {error}", self.0.get_program()),
         };
+        started(&mut child);
         let result = match wait(&mut child) {
             Some(status) if status.success() => return contents(stdout),
             Some(status) => status.to_string(),
