@@ -2,8 +2,9 @@
 
 #![allow(dead_code, reason = "no test needs all of it")]
 
+use std::io::Read;
 use std::process::{Child, Command, Output, Stdio};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -29,14 +30,33 @@ pub(crate) fn run(args: &[&str]) -> Output {
     output(zocket(args).spawn().unwrap())
 }
 
-/// What it prints, and how it ends; it must end.
+/// What it prints, and how it ends; it must end. Its standard input, if it is the test's, is closed.
+#[track_caller]
 pub(crate) fn output(mut child: Child) -> Output {
-    if child.wait_timeout(PATIENCE).unwrap().is_none() {
+    // While it runs: it may print more than a pipe holds.
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    let Some(status) = child.wait_timeout(PATIENCE).unwrap() else {
         child.kill().unwrap();
         // What it has started may have its outputs, and hang too.
         panic!("hangs");
+    };
+    Output {
+        status,
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
     }
-    child.wait_with_output().unwrap()
+}
+
+/// Reads to the end.
+fn collect(from: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut from) = from {
+            from.read_to_end(&mut bytes).unwrap();
+        }
+        bytes
+    })
 }
 
 pub(crate) fn text(bytes: &[u8]) -> &str {
