@@ -2,12 +2,16 @@
 
 mod support;
 
-use std::fs;
-use std::io::{Read, Write};
+use std::fs::{self, File};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::thread;
 
-use support::{assert_fails, output, run, text, zocket};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use support::{assert_fails, await_some, output, run, text, zocket};
 
 /// Listens at a path; its standard input is the test's.
 fn listen(path: &Path) -> Child {
@@ -22,11 +26,20 @@ fn is_listened_at(path: &Path) -> bool {
     lines.any(|line| line.ends_with(path.to_str().unwrap()) && line.contains(" 00010000 "))
 }
 
-/// Connects to it, as soon as somebody listens.
-fn connect(path: &Path) -> Child {
-    while !is_listened_at(path) {
-        std::thread::yield_now();
-    }
+/// Waits until this process listens.
+#[track_caller]
+fn await_listener(listener: &mut Child, path: &Path) {
+    await_some(|| {
+        let ended = listener.try_wait().unwrap();
+        assert_eq!(ended, None, "it ended before it listened");
+        is_listened_at(path).then_some(())
+    });
+}
+
+/// Connects to it, as soon as it listens.
+#[track_caller]
+fn connect(listener: &mut Child, path: &Path) -> Child {
+    await_listener(listener, path);
     let args = ["connect", path.to_str().unwrap()];
     zocket(&args).stdin(Stdio::piped()).spawn().unwrap()
 }
@@ -40,7 +53,7 @@ fn each_side_reads_what_the_other_writes_and_its_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let mut server = listen(&path);
-    let mut client = connect(&path);
+    let mut client = connect(&mut server, &path);
     say(&mut client, b"question");
     // The end of the input is passed on, and the answer comes all the same.
     drop(client.stdin.take());
@@ -71,10 +84,10 @@ fn much_data_arrives() {
     fs::write(directory.path().join("data"), &data).unwrap();
     let mut server = listen(&path);
     drop(server.stdin.take());
-    let mut client = connect(&path);
+    let mut client = connect(&mut server, &path);
     let sent = data.clone();
     let mut input = client.stdin.take().unwrap();
-    let sender = std::thread::spawn(move || input.write_all(&sent).unwrap());
+    let sender = thread::spawn(move || input.write_all(&sent).unwrap());
     let mut received = Vec::new();
     server
         .stdout
@@ -93,7 +106,7 @@ fn side_whose_peer_is_killed_ends() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let mut server = listen(&path);
-    let mut client = connect(&path);
+    let mut client = connect(&mut server, &path);
     say(&mut client, b"x");
     server
         .stdout
@@ -104,7 +117,111 @@ fn side_whose_peer_is_killed_ends() {
     client.kill().unwrap();
     client.wait().unwrap();
     // Though its standard input is open.
+    let input = server.stdin.take();
     assert_eq!(output(server).status.code(), Some(0));
+    drop(input);
+}
+
+/// Sends more to a child than anything on its way holds.
+fn send_much(child: &mut Child) -> thread::JoinHandle<()> {
+    let mut input = child.stdin.take().unwrap();
+    // It need not take all of it.
+    thread::spawn(move || drop(input.write_all(&[b'x'; 3_000_000])))
+}
+
+#[test]
+fn data_that_the_other_side_does_not_read_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let mut server = zocket(&["listen", path.to_str().unwrap()]);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut server = server.stdout(full).spawn().unwrap();
+    let mut client = connect(&mut server, &path);
+    let sender = send_much(&mut client);
+    // Whether it finds out by writing more or by finding nothing to write.
+    assert_fails(&output(client), 1, &["the other side", " bytes"]);
+    assert_fails(&output(server), 1, &["standard output", "No space left"]);
+    sender.join().unwrap();
+}
+
+#[test]
+fn data_that_nobody_reads_at_standard_output_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let mut server = listen(&path);
+    let mut client = connect(&mut server, &path);
+    let sender = send_much(&mut client);
+    let mut stdout = server.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 2]).unwrap();
+    drop(stdout);
+    // It ends, though both its standard input and the other side are open.
+    let input = server.stdin.take();
+    let words = ["nobody reads standard output", "bytes had been written"];
+    assert_fails(&output(server), 1, &words);
+    assert_fails(&output(client), 1, &["the other side", " bytes"]);
+    drop(input);
+    sender.join().unwrap();
+}
+
+#[test]
+fn little_that_the_other_side_does_not_read_is_an_error_as_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let mut server = listen(&path);
+    let mut client = connect(&mut server, &path);
+    drop(server.stdout.take());
+    let input = server.stdin.take();
+    say(&mut client, b"x");
+    assert_fails(&output(server), 1, &["; 0 bytes had been written"]);
+    // As long as it can say more, this one sees what was lost.
+    let client_input = client.stdin.take();
+    let words = ["the other side is gone", "has not read the last 1 bytes"];
+    assert_fails(&output(client), 1, &words);
+    drop((input, client_input));
+}
+
+/// A pipe of which neither end waits.
+fn pipe_that_does_not_wait() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = io::pipe().unwrap();
+    for fd in [reader.as_fd(), writer.as_fd()] {
+        fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    }
+    (reader, writer)
+}
+
+/// Sets the descriptor of a test's own side to wait. The other end of a pipe is another file.
+fn set_blocking(fd: impl AsFd) {
+    fcntl(fd, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+}
+
+#[test]
+fn descriptors_that_do_not_wait_are_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let (mut from_server, stdout) = pipe_that_does_not_wait();
+    let (stdin, mut to_client) = pipe_that_does_not_wait();
+    set_blocking(&from_server);
+    set_blocking(&to_client);
+    let args = ["listen", path.to_str().unwrap()];
+    let mut server = zocket(&args).stdout(stdout).spawn().unwrap();
+    await_listener(&mut server, &path);
+    let args = ["connect", path.to_str().unwrap()];
+    let client = zocket(&args).stdin(stdin).spawn().unwrap();
+    // One by one: it finds nothing more to read in between.
+    for _ in 0..50 {
+        to_client.write_all(b"x").unwrap();
+        from_server.read_exact(&mut [0]).unwrap();
+    }
+    // More than the socket holds, and all of it sent before anything is read: the server finds no room.
+    to_client.write_all(&[b'x'; 280_000]).unwrap();
+    drop(to_client);
+    let client = output(client);
+    assert_eq!((client.status.code(), text(&client.stderr)), (Some(0), ""));
+    let mut received = Vec::new();
+    from_server.read_to_end(&mut received).unwrap();
+    assert_eq!(received.len(), 280_000);
+    let server = output(server);
+    assert_eq!((server.status.code(), text(&server.stderr)), (Some(0), ""));
 }
 
 #[test]

@@ -39,12 +39,12 @@ impl Relay {
         let (mut reader, mut writer) = end.into_split();
         let mut threads = Vec::new();
         if let Some(stdin) = stdin {
-            threads.push(thread::spawn(move || drain(&mut reader, &stdin)));
+            threads.push(thread::spawn(move || drain(&mut reader, &stdin).map(drop)));
         }
         if let Some(stdout) = stdout {
             let refused = Arc::clone(&refused);
             threads.push(thread::spawn(move || {
-                let result = feed(&mut writer, &stdout);
+                let result = feed(&mut writer, &stdout, None);
                 if result != Ok(Fed::All) {
                     // Before the pipe is closed, and the command killed by that.
                     // ORDERING: Relaxed; the kernel stands between this and whoever has waited for the command.

@@ -21,11 +21,13 @@ Examples:
 
 Ends:
   The end of standard input is the end of what the other side reads; what it still has to say is
-  waited for. When the other side is gone, by whatever end, this one ends too.
+  waited for. When the other side is gone, by whatever end, this one ends too. What nobody reads any
+  more, there or at standard output, is an error. What the socket holds when all of
+  the input was sent is left to the other side, whose exit status tells of it.
 
 Exit status:
   0  both directions came to their end
-  1  it could not listen, connect or copy
+  1  it could not listen or connect, or not copy everything
   2  the command line is wrong";
 
 /// Listen at a path and connect standard input and output to the first who comes
