@@ -5,7 +5,6 @@ mod support;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process;
 use std::thread;
@@ -16,7 +15,7 @@ use nix::unistd::{Uid, geteuid};
 use serde_json::Value;
 use zocket::{Builder, Datagram, Disposition, Signals, Stream};
 
-use support::{assert_fails, await_some, json, output, run, text, zocket};
+use support::{assert_fails, await_some, json, output, program_for_all, run, text, zocket};
 
 const CAPACITY: usize = 8192;
 
@@ -257,16 +256,9 @@ fn processes_of_others_are_counted_and_not_listed() {
     }
     let (a, _b) = pair();
     let nobody = Uid::from_raw(65534);
-    // Where anybody can execute it. Not copied by this process: what is open for writing in one that
-    // another test forks meanwhile cannot be executed.
-    let directory = tempfile::tempdir().unwrap();
-    let program = directory.path().join("zocket");
-    let mut copy = process::Command::new("cp");
-    let copied = copy.arg(env!("CARGO_BIN_EXE_zocket")).arg(&program);
-    assert!(copied.status().unwrap().success());
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = program_for_all();
     let as_nobody = |args: &[&str]| {
-        let mut command = process::Command::new(&program);
+        let mut command = process::Command::new(&program.path);
         command.args(args).uid(nobody.as_raw()).output()
     };
     let all = as_nobody(&["ls", "--json"]).unwrap();

@@ -2,16 +2,24 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::geteuid;
 
-use support::{assert_fails, await_some, output, run, text, zocket};
+use support::{
+    assert_fails, await_some, json, output, program_for_all, run, text, zocket, zocket_at,
+};
 
 /// Listens at a path; its standard input is the test's.
 fn listen(path: &Path) -> Child {
@@ -21,9 +29,10 @@ fn listen(path: &Path) -> Child {
 
 /// Whether the kernel lists a socket with this path that listens.
 fn is_listened_at(path: &Path) -> bool {
-    let sockets = fs::read_to_string("/proc/net/unix").unwrap();
-    let mut lines = sockets.lines();
-    lines.any(|line| line.ends_with(path.to_str().unwrap()) && line.contains(" 00010000 "))
+    let sockets = fs::read("/proc/net/unix").unwrap();
+    let name = path.as_os_str().as_bytes();
+    let mut lines = sockets.split(|&byte| byte == b'\n');
+    lines.any(|line| line.ends_with(name) && line.windows(10).any(|w| w == b" 00010000 "))
 }
 
 /// Waits until this process listens.
@@ -224,12 +233,123 @@ fn descriptors_that_do_not_wait_are_waited_for() {
     assert_eq!((server.status.code(), text(&server.stderr)), (Some(0), ""));
 }
 
+/// An abstract name that no other test has.
+fn abstract_name(of: &str) -> String {
+    format!("@zocket-test-{of}-{}", std::process::id())
+}
+
+/// Sends from one that connects to one that listens, and looks that it arrives.
+#[track_caller]
+fn assert_connects(mut listener: Command, name: &Path, mut connector: Command) {
+    let mut server = listener.spawn().unwrap();
+    await_listener(&mut server, name);
+    let mut client = connector.stdin(Stdio::piped()).spawn().unwrap();
+    say(&mut client, b"hello");
+    for (child, expected) in [(client, ""), (server, "hello")] {
+        let output = output(child);
+        assert_eq!(text(&output.stderr), "");
+        assert_eq!(
+            (output.status.code(), text(&output.stdout)),
+            (Some(0), expected)
+        );
+    }
+}
+
+#[test]
+fn abstract_name_is_connected_to() {
+    let name = abstract_name("abstract");
+    let (listener, connector) = (zocket(&["listen", &name]), zocket(&["connect", &name]));
+    assert_connects(listener, name.as_ref(), connector);
+}
+
+#[test]
+fn name_need_not_be_text() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(OsStr::from_bytes(b"not \xff text"));
+    let command = |name: &str| {
+        let mut command = zocket(&[name]);
+        command.arg(&path);
+        command
+    };
+    assert_connects(command("listen"), &path, command("connect"));
+}
+
+#[test]
+fn path_has_the_mode_and_the_socket_the_capacity_that_are_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let args = ["listen", "--mode=640", "--capacity=12KiB"];
+    let mut server = zocket(&args)
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    await_listener(&mut server, &path);
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    let mut client = connect(&mut server, &path);
+    say(&mut client, b"x");
+    let mut stdout = server.stdout.take().unwrap();
+    stdout.read_exact(&mut [0]).unwrap();
+    let list = json(&run(&["ls", "--json", "--pid", &server.id().to_string()]));
+    assert_eq!(list["pairs"][0]["capacity"], 12 << 10);
+    drop((client.stdin.take(), server.stdin.take()));
+    for child in [client, server] {
+        assert_eq!(output(child).status.code(), Some(0));
+    }
+}
+
+#[test]
+fn other_users_are_connected_with_only_if_both_sides_want_that() {
+    if !geteuid().is_root() {
+        // Nobody else to be.
+        return;
+    }
+    let program = program_for_all();
+    let nobody = |args: &[&str]| {
+        let mut command = zocket_at(&program.path, args);
+        command.uid(65534);
+        command
+    };
+    // A name each: what a killed listener has forked, for its first endpoint, can keep one for a moment.
+    let [distrusted, refused, wanted] = ["distrusted", "refused", "wanted"].map(abstract_name);
+
+    let args = ["listen", "--any-user", &distrusted];
+    let mut server = nobody(&args).spawn().unwrap();
+    await_listener(&mut server, distrusted.as_ref());
+    let words = [
+        "cannot connect to @",
+        "another user's process",
+        "--any-user",
+    ];
+    assert_fails(&run(&["connect", &distrusted]), 1, &words);
+    server.kill().unwrap();
+    server.wait().unwrap();
+
+    let mut server = zocket(&["listen", &refused]).spawn().unwrap();
+    await_listener(&mut server, refused.as_ref());
+    let mut client = nobody(&["connect", "--any-user", &refused]);
+    let words = ["policy refused", "listen --any-user"];
+    assert_fails(&output(client.spawn().unwrap()), 1, &words);
+    server.kill().unwrap();
+    server.wait().unwrap();
+
+    let listener = zocket(&["listen", "--any-user", &wanted]);
+    let connector = nobody(&["connect", "--any-user", &wanted]);
+    assert_connects(listener, wanted.as_ref(), connector);
+}
+
 #[test]
 fn what_is_wrong_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("nobody");
     let path = path.to_str().unwrap();
-    assert_fails(&run(&["connect", path]), 1, &["cannot connect to", path]);
+    let words = ["cannot connect to", path, "No such file", "`zocket listen`"];
+    assert_fails(&run(&["connect", path]), 1, &words);
+    // Left behind, with nobody who listens.
+    drop(UnixListener::bind(path).unwrap());
+    let words = ["refused", "nobody listens there now"];
+    assert_fails(&run(&["connect", path]), 1, &words);
     assert_fails(
         &run(&["listen", "/nowhere/at/all"]),
         1,
@@ -237,4 +357,8 @@ fn what_is_wrong_is_said() {
     );
     assert_fails(&run(&["listen", &"x".repeat(200)]), 2, &["107 bytes"]);
     assert_fails(&run(&["listen", "--mode", "999", path]), 2, &["octal"]);
+    for command in ["listen", "connect"] {
+        assert_fails(&run(&[command, "@"]), 2, &["abstract name is not empty"]);
+        assert_fails(&run(&[command, ""]), 2, &["path is not empty"]);
+    }
 }

@@ -13,9 +13,10 @@ use std::os::fd::AsFd;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
 use nix::unistd::dup2_stdout;
-use zocket::named::{BindOptions, Connector, StreamListener};
-use zocket::{OwnedWriteHalf, Signals, Stream};
+use zocket::named::{BindOptions, StreamListener};
+use zocket::{Error, OwnedWriteHalf, Signals, Stream};
 
 pub(crate) use args::{ConnectArgs, ListenArgs};
 
@@ -39,8 +40,27 @@ pub(crate) fn listen(args: &ListenArgs) -> Result<()> {
 
 /// Carries out `zocket connect`.
 pub(crate) fn connect(args: &ConnectArgs) -> Result<()> {
-    let connected = Connector::new().connect_addr::<Stream>(&args.name.0);
-    talk(connected.with_context(|| format!("cannot connect to {}", args.name))?)
+    let connected = args.connector().connect_addr::<Stream>(&args.name.0);
+    talk(connected.map_err(|error| {
+        let advice = advice(&error);
+        anyhow!("cannot connect to {}: {error}{advice}", args.name)
+    })?)
+}
+
+/// What to do when nobody is connected to.
+fn advice(error: &Error) -> &'static str {
+    match error {
+        Error::Distrusted => ": another user's process; --any-user connects to it all the same",
+        Error::Refused => "; `zocket listen --any-user` accepts other users",
+        Error::Os { errno, .. } if *errno == Errno::ENOENT as i32 => {
+            "; `zocket listen` has to be there first"
+        }
+        // Of an abstract name that is all that is ever heard.
+        Error::Os { errno, .. } if *errno == Errno::ECONNREFUSED as i32 => {
+            "; nobody listens there now: start `zocket listen` first"
+        }
+        _ => "",
+    }
 }
 
 /// Copies both ways, until both ends are reached, or the other side is gone.

@@ -2,12 +2,16 @@
 
 #![allow(dead_code, reason = "no test needs all of it")]
 
+use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
 /// Longer than anything here takes: it ends what hangs.
@@ -15,13 +19,39 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `zocket` with these arguments, and nothing at its standard input.
 pub(crate) fn zocket(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_zocket"));
+    zocket_at(Path::new(env!("CARGO_BIN_EXE_zocket")), args)
+}
+
+/// The same with the program at another path.
+pub(crate) fn zocket_at(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// A copy of the program where every user can execute it.
+pub(crate) struct ProgramForAll {
+    pub(crate) path: PathBuf,
+    _directory: TempDir,
+}
+
+pub(crate) fn program_for_all() -> ProgramForAll {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("zocket");
+    // Not copied by this process: what is open for writing in one that another test forks meanwhile cannot be
+    // executed.
+    let mut copy = Command::new("cp");
+    let copied = copy.arg(env!("CARGO_BIN_EXE_zocket")).arg(&path);
+    assert!(copied.status().unwrap().success());
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    ProgramForAll {
+        path,
+        _directory: directory,
+    }
 }
 
 /// Runs it to its end.
