@@ -125,6 +125,21 @@ fn command_that_cannot_be_started_is_said_and_the_other_one_ended() {
 }
 
 #[test]
+fn command_that_cannot_be_started_for_want_of_means_is_a_failure_of_its_own() {
+    // Enough to start the program, too few for a pair and the pipes of two commands.
+    for limit in 8..24 {
+        let line = format!(r#"ulimit -n {limit}; exec "$0" exec -- true -- true"#);
+        let mut shell = std::process::Command::new("sh");
+        let shell = shell.args(["-c", &line, env!("CARGO_BIN_EXE_zocket")]);
+        let output = shell.output().unwrap();
+        match output.status.code() {
+            Some(0) => continue,
+            _ => assert_fails(&output, 125, &["Too many open files"]),
+        }
+    }
+}
+
+#[test]
 fn anything_but_two_commands_is_refused() {
     for args in [
         &[] as &[_],
@@ -164,13 +179,8 @@ fn separator_can_be_another_word() {
 /// The processes that a `zocket exec` has started, both of them.
 #[track_caller]
 fn both_children(parent: &Child) -> Vec<Pid> {
-    let pid = parent.id();
     await_some(|| {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-        let children: Vec<_> = children
-            .split_whitespace()
-            .map(|child| Pid::from_raw(child.parse().unwrap()))
-            .collect();
+        let children = children(parent);
         (children.len() == 2).then_some(children)
     })
 }
@@ -235,7 +245,7 @@ fn interrupt_is_left_to_the_commands() {
     assert_eq!(output(child).status.code(), Some(5));
 }
 
-/// Those that are left.
+/// Those of its children that it has not waited for.
 fn children(parent: &Child) -> Vec<Pid> {
     let pid = parent.id();
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
