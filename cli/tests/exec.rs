@@ -8,7 +8,8 @@ use std::io::{Read, Write};
 use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use zocket::{Datagram, Stream};
 
 use support::{assert_fails, await_some, output, run, text, zocket};
@@ -84,6 +85,43 @@ fn more_than_the_socket_holds_goes_through() {
         assert_eq!(text(&output.stdout), text(&shell.stdout));
         assert_eq!(output.status.code(), Some(0));
     }
+}
+
+#[test]
+fn what_is_on_its_way_arrives_though_both_commands_have_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let count = directory.path().join("count");
+    let started = directory.path().join("started");
+    // Reads only when it is told to: by then the other one has ended as well, as all of it fits on the way.
+    let line = r#": >"$2"; exec 3<&0; { read go <"$0"; wc -c <&3 >"$1"; } >/dev/null 2>&1 &"#;
+    let commands = [
+        "-1",
+        "--",
+        "head",
+        "-c",
+        "200000",
+        "/dev/zero",
+        "--",
+        "sh",
+        "-c",
+        line,
+    ];
+    let mut child = zocket(&exec(&commands));
+    let mut child = child.args([&fifo, &count, &started]).spawn().unwrap();
+    await_some(|| started.exists().then_some(()));
+    // Both have ended, and were waited for. What copies goes on.
+    await_some(|| children(&child).is_empty().then_some(()));
+    assert_eq!(child.try_wait().unwrap(), None);
+    fs::write(&fifo, "go\n").unwrap();
+    assert_eq!(output(child).status.code(), Some(0));
+    // All of it is in the pipe by then, at least.
+    let counted = await_some(|| {
+        let count = fs::read_to_string(&count).unwrap();
+        count.ends_with('\n').then_some(count)
+    });
+    assert_eq!(counted.trim(), "200000");
 }
 
 #[test]
