@@ -3,7 +3,11 @@
 mod support;
 
 use std::fs;
+use std::os::fd::AsRawFd;
+use std::process;
 
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde_json::Value;
 
 use support::{assert_fails, json, run, text};
@@ -71,11 +75,27 @@ fn processes_share_a_cpu_if_that_is_asked_for() {
 }
 
 #[test]
+fn figures_are_printed_even_if_the_plot_cannot_be_written() {
+    // Can be opened for writing, but not written.
+    let memfd = memfd_create(c"plot", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING);
+    let memfd = memfd.unwrap();
+    fcntl(&memfd, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)).unwrap();
+    let plot = format!("--plot=/proc/{}/fd/{}", process::id(), memfd.as_raw_fd());
+    let output = run(&["bench", "--quick", "--rounds=1", "--json", &plot]);
+    assert!(text(&output.stderr).contains("cannot write /proc/"));
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["rounds"], 1);
+}
+
+#[test]
 fn what_cannot_be_done_is_said() {
     let nowhere = ["bench", "--quick", "--cpus=0,1000000"];
     assert_fails(&run(&nowhere), 1, &["may not run on CPU 1000000"]);
     let unwritable = ["bench", "--plot=/proc/plot"];
     assert_fails(&run(&unwritable), 1, &["cannot write /proc/plot"]);
+    let no_file = ["bench", "--plot=/dev/full"];
+    assert_fails(&run(&no_file), 1, &["cannot write /dev/full: it is no"]);
     for args in [
         &["bench", "--cpus=0"] as &[_],
         &["bench", "--cpus=a,b"],

@@ -8,7 +8,8 @@ use std::io::{Read, Write};
 use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use zocket::{Datagram, Stream};
 
 use support::{assert_fails, await_some, output, run, text, zocket};
@@ -87,6 +88,43 @@ fn more_than_the_socket_holds_goes_through() {
 }
 
 #[test]
+fn what_is_on_its_way_arrives_though_both_commands_have_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let count = directory.path().join("count");
+    let started = directory.path().join("started");
+    // Reads only when it is told to: by then the other one has ended as well, as all of it fits on the way.
+    let line = r#": >"$2"; exec 3<&0; { read go <"$0"; wc -c <&3 >"$1"; } >/dev/null 2>&1 &"#;
+    let commands = [
+        "-1",
+        "--",
+        "head",
+        "-c",
+        "200000",
+        "/dev/zero",
+        "--",
+        "sh",
+        "-c",
+        line,
+    ];
+    let mut child = zocket(&exec(&commands));
+    let mut child = child.args([&fifo, &count, &started]).spawn().unwrap();
+    await_some(|| started.exists().then_some(()));
+    // Both have ended, and were waited for. What copies goes on.
+    await_some(|| children(&child).is_empty().then_some(()));
+    assert_eq!(child.try_wait().unwrap(), None);
+    fs::write(&fifo, "go\n").unwrap();
+    assert_eq!(output(child).status.code(), Some(0));
+    // All of it is in the pipe by then, at least.
+    let counted = await_some(|| {
+        let count = fs::read_to_string(&count).unwrap();
+        count.ends_with('\n').then_some(count)
+    });
+    assert_eq!(counted.trim(), "200000");
+}
+
+#[test]
 fn command_that_nobody_reads_is_stopped_and_has_not_failed() {
     let output = join(&["-1"], "exec yes", "exec head -n 2");
     assert_eq!(text(&output.stdout), "y\ny\n");
@@ -122,6 +160,21 @@ fn command_that_cannot_be_started_is_said_and_the_other_one_ended() {
     }
     let first = run(&exec(&["--", "no-such-command", "--", "true"]));
     assert_fails(&first, 127, &["no-such-command"]);
+}
+
+#[test]
+fn command_that_cannot_be_started_for_want_of_means_is_a_failure_of_its_own() {
+    // Enough to start the program, too few for a pair and the pipes of two commands.
+    for limit in 8..24 {
+        let line = format!(r#"ulimit -n {limit}; exec "$0" exec -- true -- true"#);
+        let mut shell = std::process::Command::new("sh");
+        let shell = shell.args(["-c", &line, env!("CARGO_BIN_EXE_zocket")]);
+        let output = shell.output().unwrap();
+        match output.status.code() {
+            Some(0) => continue,
+            _ => assert_fails(&output, 125, &["Too many open files"]),
+        }
+    }
 }
 
 #[test]
@@ -164,13 +217,8 @@ fn separator_can_be_another_word() {
 /// The processes that a `zocket exec` has started, both of them.
 #[track_caller]
 fn both_children(parent: &Child) -> Vec<Pid> {
-    let pid = parent.id();
     await_some(|| {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-        let children: Vec<_> = children
-            .split_whitespace()
-            .map(|child| Pid::from_raw(child.parse().unwrap()))
-            .collect();
+        let children = children(parent);
         (children.len() == 2).then_some(children)
     })
 }
@@ -235,7 +283,7 @@ fn interrupt_is_left_to_the_commands() {
     assert_eq!(output(child).status.code(), Some(5));
 }
 
-/// Those that are left.
+/// Those of its children that it has not waited for.
 fn children(parent: &Child) -> Vec<Pid> {
     let pid = parent.id();
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();

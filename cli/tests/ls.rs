@@ -2,10 +2,10 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process;
 use std::thread;
@@ -16,7 +16,9 @@ use nix::unistd::{Uid, geteuid};
 use serde_json::Value;
 use zocket::{Builder, Datagram, Disposition, Signals, Stream};
 
-use support::{assert_fails, await_some, json, output, run, text, zocket};
+use support::{
+    assert_fails, await_some, json, output, program_for_all, run, text, zocket, zocket_at,
+};
 
 const CAPACITY: usize = 8192;
 
@@ -206,12 +208,14 @@ fn watching_shows_rates_from_the_second_look_on() {
         // Until the other end is dropped.
         scope.spawn(|| while b.read(&mut [0; 100]).is_ok_and(|len| len > 0) {});
         let args = ["ls", "--watch", "0.05", "--count=3", "--json"];
-        let mut watch = zocket(&args).spawn().unwrap();
-        while watch.try_wait().unwrap().is_none() {
+        let mut watch = zocket(&args);
+        let watch = watch.args(["--pid", &own_pid()]).spawn().unwrap();
+        let watch = scope.spawn(|| output(watch));
+        while !watch.is_finished() {
             a.write_all(&[0; 100]).unwrap();
         }
         drop(a);
-        let output = output(watch);
+        let output = watch.join().unwrap();
         assert_eq!(text(&output.stderr), "");
         let looks: Vec<Value> = text(&output.stdout)
             .lines()
@@ -257,16 +261,9 @@ fn processes_of_others_are_counted_and_not_listed() {
     }
     let (a, _b) = pair();
     let nobody = Uid::from_raw(65534);
-    // Where anybody can execute it. Not copied by this process: what is open for writing in one that
-    // another test forks meanwhile cannot be executed.
-    let directory = tempfile::tempdir().unwrap();
-    let program = directory.path().join("zocket");
-    let mut copy = process::Command::new("cp");
-    let copied = copy.arg(env!("CARGO_BIN_EXE_zocket")).arg(&program);
-    assert!(copied.status().unwrap().success());
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = program_for_all();
     let as_nobody = |args: &[&str]| {
-        let mut command = process::Command::new(&program);
+        let mut command = process::Command::new(&program.path);
         command.args(args).uid(nobody.as_raw()).output()
     };
     let all = as_nobody(&["ls", "--json"]).unwrap();
@@ -279,6 +276,68 @@ fn processes_of_others_are_counted_and_not_listed() {
     assert!(text(&table.stdout).contains("could not be looked at"));
     let ours = as_nobody(&["ls", "--pid", &own_pid()]).unwrap();
     assert_fails(&ours, 1, &["may not be looked at", "root"]);
+}
+
+#[test]
+fn processes_whose_descriptors_cannot_be_read_are_counted_as_well() {
+    if !geteuid().is_root() {
+        // Nothing to give up.
+        return;
+    }
+    let program = program_for_all();
+    let name = format!("@zocket-test-ls-{}", process::id());
+    let mut other = zocket_at(&program.path, &["listen", &name]);
+    let mut other = other.uid(65534).spawn().unwrap();
+    // Until it is another user's, and has run its program.
+    let pid = other.id().to_string();
+    await_some(|| {
+        let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+        command.contains(&name).then_some(())
+    });
+    // May read every directory, and yet see no other user's descriptors.
+    let without = |args: &[&str]| {
+        let mut command = process::Command::new("setpriv");
+        command
+            .arg("--bounding-set=-sys_ptrace")
+            .arg("--inh-caps=-all");
+        command.arg(env!("CARGO_BIN_EXE_zocket")).args(args);
+        command.output().unwrap()
+    };
+    let one = without(&["ls", "--pid", &pid]);
+    assert_fails(&one, 1, &["may not be looked at"]);
+    let list = json(&without(&["ls", "--json"]));
+    assert!(list["processes_not_looked_at"].as_u64().unwrap() > 0);
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[test]
+fn list_is_complete_or_fails_however_few_descriptors_there_are() {
+    let pairs: Vec<_> = (0..40).map(|_| pair()).collect();
+    let (mut failed, mut listed) = (0, 0);
+    // With fewer no program starts.
+    for limit in 4..40 {
+        let line = format!(r#"ulimit -n {limit}; exec "$0" ls --json --pid "$1""#);
+        let mut command = process::Command::new("sh");
+        command.args(["-c", &line, env!("CARGO_BIN_EXE_zocket"), &own_pid()]);
+        let output = command.output().unwrap();
+        if output.status.code() == Some(1) {
+            assert!(text(&output.stderr).starts_with("zocket: cannot "));
+            failed += 1;
+            continue;
+        }
+        let list = json(&output);
+        let koids = list["pairs"].as_array().unwrap().iter();
+        let koids: BTreeSet<_> = koids.map(|pair| pair["ends"][0]["koid"].as_u64()).collect();
+        for (a, _) in &pairs {
+            assert!(
+                koids.contains(&Some(a.info().koid)),
+                "with {limit} descriptors"
+            );
+        }
+        listed += 1;
+    }
+    assert!(failed > 0 && listed > 25, "{failed}, {listed}");
 }
 
 #[test]

@@ -10,7 +10,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
@@ -407,6 +406,43 @@ fn await_data(directory: &Path) {
     });
 }
 
+/// Whether the receiver of a zocket has read anything.
+fn has_read(receiver: u32) -> bool {
+    let mut list = zocket(&["ls", "--json", "--pid", &receiver.to_string()]);
+    let list = output(list.spawn().unwrap());
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap_or_default();
+    list["pairs"][0]["ends"][1]["total_read"].as_u64() > Some(0)
+}
+
+/// The receiver of a certain transport, once it has read a megabyte.
+#[track_caller]
+fn busy_receiver(sender: &Child, transport: &str) -> u32 {
+    await_some(|| {
+        let pid = *children(sender.id()).first()?;
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+        let io = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+        let read: u64 = io.lines().next()?.strip_prefix("rchar: ")?.parse().ok()?;
+        (line.contains(transport) && read > 1 << 20).then_some(pid)
+    })
+}
+
+#[test]
+fn receiver_of_a_kernel_socket_that_is_killed_ends_the_sender() {
+    // Each write is one piece to the kernel: one of which a part was taken would not fail at first.
+    let args = ["--size=200MB", "--rounds=1", "--block=4KiB"];
+    let sender = pipe(&args).spawn().unwrap();
+    let receiver = busy_receiver(&sender, "--transport=unix-stream");
+    // It leaves something unread.
+    let pid = Pid::from_raw(receiver.try_into().unwrap());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    await_some(|| (stat(receiver)?.0 == 'T').then_some(()));
+    // And the sender has no room to write any more.
+    await_some(|| (stat(sender.id())?.0 == 'S').then_some(()));
+    kill_9(receiver);
+    let words = ["ended before it had everything", "SIGKILL", "AF_UNIX"];
+    assert_fails(&output(sender), 4, &words);
+}
+
 #[test]
 fn receiver_that_is_killed_ends_the_sender() {
     for options in [&["--no-compare"] as &[_], &["--no-compare", "--datagram"]] {
@@ -414,8 +450,7 @@ fn receiver_that_is_killed_ends_the_sender() {
         args.extend(options);
         let sender = pipe(&args).spawn().unwrap();
         let receiver = receiver(&sender);
-        // Well into the data, or not yet: neither may hang.
-        thread::sleep(Duration::from_millis(100));
+        await_some(|| has_read(receiver).then_some(()));
         kill_9(receiver);
         assert_fails(
             &output(sender),

@@ -17,11 +17,11 @@ mod plot;
 mod report;
 mod transport;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 
 pub(crate) use args::{Args, PeerArgs};
@@ -40,17 +40,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     machine::pin(machine.cpus[0])?;
     let samples = measure(args, &machine)?;
     let report = Report::new(machine, args.rounds(), args.round(), &samples);
-    if let Some(mut plot) = plot {
-        plot.write(&plot::draw(&report)?)?;
-    }
     let text = if args.json {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {
         report.to_string()
     };
+    // First, so that nothing that is wrong with the plot takes the figures away.
     io::stdout()
         .write_all(text.as_bytes())
-        .context("cannot print the result")
+        .context("cannot print the result")?;
+    match plot {
+        Some(mut plot) => plot.write(&plot::draw(&report)?),
+        None => Ok(()),
+    }
 }
 
 /// The file that the plot is to be in. What it holds stays until there is a plot.
@@ -61,6 +63,10 @@ struct Plot<'a> {
 
 impl<'a> Plot<'a> {
     fn create(path: &'a Path) -> Result<Self> {
+        // Before it is opened, which of a pipe would wait for a reader.
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            bail!("{}: it is no regular file", Self::problem(path));
+        }
         let mut options = File::options();
         let file = options.create(true).truncate(false).write(true).open(path);
         let file = file.with_context(|| Self::problem(path))?;

@@ -36,6 +36,11 @@ Exit status:
   126  a command cannot be executed
   127  a command is not found
 
+Ends:
+  When both commands have ended, what is on its way to a process that one of them has left behind still
+  arrives: zocket ends when it is read, or cannot be any more. It does not wait for what such a process may
+  still write.
+
 Signals:
   SIGTERM and SIGHUP are passed on to both commands. SIGINT and SIGQUIT, which a terminal sends to all
   of them, are left to them: zocket goes on until both have ended.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use nix::errno::Errno;
+
 /// Why the commands did not run to their ends.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -23,8 +25,12 @@ impl Failure {
     fn status(&self) -> u8 {
         match self {
             Self::Own(_) => 125,
-            Self::NotStarted { error, .. } if error.kind() == io::ErrorKind::NotFound => 127,
-            Self::NotStarted { .. } => 126,
+            Self::NotStarted { error, .. } => match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::ENOENT) => 127,
+                // Nothing that is wrong with the command.
+                None | Some(Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN | Errno::ENOMEM) => 125,
+                Some(_) => 126,
+            },
         }
     }
 }
@@ -58,4 +64,25 @@ impl std::error::Error for Failure {}
 pub(crate) fn exit_code(error: &anyhow::Error) -> Option<ExitCode> {
     let failure: &Failure = error.downcast_ref()?;
     Some(ExitCode::from(failure.status()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_tells_what_is_wrong_with_a_command_from_a_want_of_means() {
+        for (errno, status) in [
+            (Errno::ENOENT, 127),
+            (Errno::EACCES, 126),
+            (Errno::ENOEXEC, 126),
+            (Errno::EMFILE, 125),
+            (Errno::ENFILE, 125),
+            (Errno::EAGAIN, 125),
+            (Errno::ENOMEM, 125),
+        ] {
+            let failure = Failure::not_started("x".into(), errno.into());
+            assert_eq!(failure.status(), status, "{errno}");
+        }
+    }
 }

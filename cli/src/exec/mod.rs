@@ -77,8 +77,6 @@ fn with_pipes(args: &Args, commands: [Command; 2]) -> Result<[u8; 2]> {
     }
     let ended = running.wait()?;
     let statuses = [0, 1].map(|index| relays[index].status(ended[index]));
-    for relay in relays {
-        relay.finish()?;
-    }
+    relay::finish(relays.try_into().expect("two commands were started"))?;
     Ok(statuses)
 }

@@ -32,7 +32,8 @@ Columns:
 
 What is shown of a process (which sockets and which memory it has open) is the kernel's word. All
 figures are what both ends have written into their memory, and of a hostile one's making
-are what it likes.
+are what it likes. So can be which end a process has, and whether an end that no process has is gone or
+elsewhere: the kernel's list of sockets has names in it that anybody chooses.
 
 Processes are looked at one after the other, and then the memory: an end that changes hands meanwhile
 shows where it was, or as elsewhere.
@@ -42,7 +43,8 @@ as well. What is on its way, packed into one descriptor, belongs to nobody.
 
 Exit status:
   0  the list is complete as far as the caller may look, even if it is empty
-  1  the list could not be made: no /proc, no such --pid, one that may not be looked at...
+  1  the list could not be made: no /proc, no such --pid, one that may not be looked at, no descriptors
+     or memory to look at all...
   2  the command line is wrong")]
 pub(crate) struct Args {
     /// List only what this process has; can be given several times

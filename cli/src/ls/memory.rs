@@ -71,7 +71,11 @@ impl Memfds {
 impl Memfd {
     /// Opens it for reading.
     pub(super) fn open(&self) -> io::Result<OwnedFd> {
-        File::open(proc_path("fd", &self.path)).map(OwnedFd::from)
+        let mut options = File::options();
+        // Of one that somebody has a lease on (F_SETLEASE), opening would wait for that one to give it up.
+        let options = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+        let opened = options.open(proc_path("fd", &self.path));
+        opened.map(OwnedFd::from)
     }
 }
 
@@ -89,8 +93,14 @@ fn mount(fd: &impl AsRawFd) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use nix::libc;
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
+    use signal_hook::consts::SIGIO;
 
     use super::*;
 
@@ -119,5 +129,24 @@ mod tests {
         mkfifo(&pipe, Mode::S_IRWXU).unwrap();
         let pipe = File::options().read(true).write(true).open(pipe).unwrap();
         assert!(find(&pipe).is_none());
+    }
+    /// Has whoever opens a file wait until its lease is given up, or is taken away after 45 seconds.
+    fn lease(fd: &impl AsRawFd) {
+        // Comes when somebody opens it, and would end the process.
+        signal_hook::flag::register(SIGIO, Arc::new(AtomicBool::new(false))).unwrap();
+        #[allow(unsafe_code, reason = "nix has no such call")]
+        // SAFETY: the descriptor is open, and F_SETLEASE takes a number; no memory is touched.
+        let result = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) };
+        assert_eq!(result, 0, "{}", io::Error::last_os_error());
+    }
+
+    #[test]
+    fn memfd_with_a_lease_is_not_waited_for() {
+        let memfd = memfd_create(c"test", MFdFlags::MFD_CLOEXEC).unwrap();
+        // The kernel does not count the first as open.
+        let again = File::open(proc_path("fd", &memfd)).unwrap();
+        lease(&again);
+        let error = find(&memfd).unwrap().open().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
     }
 }

@@ -5,15 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs;
+use std::io;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use nix::errno::Errno;
 use serde::Serialize;
 use zocket::inspect::{self, Pair, Waiter};
 use zocket::{FenceMode, Kind};
 
 use super::memory::{Key, Memfds};
-use super::processes::{self, Found, Owner};
+use super::processes::{Found, Owner, Sockets, is_gone};
 
 /// Everything that is found. Its fields are those of the JSON.
 #[derive(Debug, Serialize)]
@@ -134,11 +137,8 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// The memory of a pair, and who has it.
-struct Shared<'a> {
-    pair: Pair,
-    owners: Vec<&'a Owner>,
-}
+/// Who has some memory, by which descriptors; each process's are side by side.
+type Holdings<'a> = Vec<(&'a Owner, i32)>;
 
 impl Survey {
     /// Looks at all processes, and keeps what concerns some of them, or all if none are named.
@@ -146,15 +146,23 @@ impl Survey {
         let found = Found::all()?;
         check(pids, &found)?;
         let is_wanted = |pid| pids.is_empty() || pids.contains(&pid);
-        let (shared, mut not_understood) = open_all(memfds, &found.owners);
+        let (all, mut not_understood) = group(memfds, &found.owners)?;
         not_understood.retain(|unreadable| is_wanted(unreadable.holder.pid));
-        let mut pairs: Vec<_> = shared
-            .into_iter()
-            .filter(|(_, shared)| shared.owners.iter().any(|owner| is_wanted(owner.pid)))
-            // What cannot be read any more is of a process that has just ended.
-            .filter_map(|(key, shared)| PairView::look(key, &shared).ok())
-            .collect();
-        pairs.sort_by_key(|pair| (pair.holders().map(|holder| holder.pid).min(), pair.koid()));
+        let mut pairs = Vec::new();
+        let mut sockets = Sockets::default();
+        for (key, holdings) in all {
+            // Nothing is opened of processes that nobody asks for.
+            let Some(&(owner, fd)) = holdings.iter().find(|(owner, _)| is_wanted(owner.pid)) else {
+                continue;
+            };
+            match look(memfds, key, &holdings, &mut sockets) {
+                Ok(pair) => pairs.extend(pair),
+                Err(error) => not_understood.push(Unreadable::new(owner, fd, error)?),
+            }
+        }
+        pairs.sort_by_key(|pair: &PairView| {
+            (pair.holders().map(|holder| holder.pid).min(), pair.koid())
+        });
         Ok(Self {
             pairs,
             not_understood,
@@ -169,57 +177,84 @@ fn check(pids: &[i32], found: &Found) -> Result<()> {
         if found.closed_off.contains(&pid) {
             bail!("process {pid} may not be looked at: it takes its user, or root");
         }
-        if procfs::process::Process::new(pid).is_err() {
+        if fs::metadata(format!("/proc/{pid}")).is_err() {
             bail!("there is no process {pid}");
         }
     }
     Ok(())
 }
 
-/// Opens each memory once, whoever has it.
-fn open_all<'a>(
+/// Finds out who has the same memory, without opening any.
+fn group<'a>(
     memfds: &Memfds,
     owners: &'a [Owner],
-) -> (BTreeMap<Key, Shared<'a>>, Vec<Unreadable>) {
-    let mut all: BTreeMap<Key, Shared<'a>> = BTreeMap::new();
+) -> Result<(BTreeMap<Key, Holdings<'a>>, Vec<Unreadable>)> {
+    let mut all: BTreeMap<Key, Holdings<'a>> = BTreeMap::new();
     let mut not_understood = Vec::new();
     let descriptors = owners
         .iter()
         .flat_map(|owner| owner.memories.iter().map(move |&fd| (owner, fd)));
     for (owner, fd) in descriptors {
-        // It has closed it meanwhile, or it is something else.
-        let Ok(Some(memfd)) = memfds.find(owner.pid, fd) else {
-            continue;
-        };
-        if let Some(shared) = all.get_mut(&memfd.key) {
-            if shared
-                .owners
-                .last()
-                .is_none_or(|last| last.pid != owner.pid)
-            {
-                shared.owners.push(owner);
-            }
-            continue;
-        }
-        let opened = memfd.open().map_err(|error| error.to_string());
-        match opened.and_then(|fd| Pair::open(fd).map_err(|error| error.to_string())) {
-            Ok(pair) => {
-                let owners = vec![owner];
-                all.insert(memfd.key, Shared { pair, owners });
-            }
-            Err(why) => not_understood.push(Unreadable {
-                holder: owner.into(),
-                fd,
-                why,
-            }),
+        match memfds.find(owner.pid, fd) {
+            Ok(Some(memfd)) => all.entry(memfd.key).or_default().push((owner, fd)),
+            // It has closed it meanwhile, or it is something else.
+            Ok(None) => {}
+            Err(error) if is_gone(&error) => {}
+            Err(error) => not_understood.push(Unreadable::new(owner, fd, error)?),
         }
     }
-    (all, not_understood)
+    Ok((all, not_understood))
+}
+
+/// Looks at a pair, with its memory open only meanwhile: there may be more pairs than descriptors to be had.
+/// `None` if nobody has it any more.
+fn look(
+    memfds: &Memfds,
+    key: Key,
+    holdings: &Holdings<'_>,
+    sockets: &mut Sockets,
+) -> io::Result<Option<PairView>> {
+    for (owner, fd) in holdings {
+        match memfds.find(owner.pid, *fd) {
+            Ok(Some(memfd)) if memfd.key == key => {
+                let pair = Pair::open(memfd.open()?)?;
+                return Ok(Some(PairView::look(key, &pair, holdings, sockets)?));
+            }
+            // This one has closed it meanwhile.
+            Ok(_) => {}
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+impl Unreadable {
+    /// What cannot be read, and why. That this process has no means to read it is an error: so it could be with
+    /// everything.
+    fn new(owner: &Owner, fd: i32, error: io::Error) -> Result<Self> {
+        let errno = error.raw_os_error().map(Errno::from_raw);
+        if let Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) = errno {
+            let problem = format!("cannot look at descriptor {fd} of process {}", owner.pid);
+            return Err(anyhow::Error::from(error).context(problem));
+        }
+        Ok(Self {
+            holder: owner.into(),
+            fd,
+            why: error.to_string(),
+        })
+    }
 }
 
 impl PairView {
-    fn look(key: Key, shared: &Shared<'_>) -> zocket::Result<Self> {
-        let Shared { pair, owners } = shared;
+    fn look(
+        key: Key,
+        pair: &Pair,
+        holdings: &Holdings<'_>,
+        sockets: &mut Sockets,
+    ) -> zocket::Result<Self> {
+        let mut owners: Vec<&Owner> = holdings.iter().map(|&(owner, _)| owner).collect();
+        owners.dedup_by_key(|owner| owner.pid);
         let doorbells = pair.doorbells();
         let has = |owner: &Owner, doorbell: Option<u64>| {
             doorbell.is_some_and(|inode| owner.sockets.contains(&inode))
@@ -240,7 +275,7 @@ impl PairView {
             processes: having(doorbells[index]),
             ..EndView::from(looks[index])
         });
-        locate(&mut ends, owners);
+        locate(&mut ends, &owners, sockets);
         Ok(Self {
             key,
             at,
@@ -274,11 +309,11 @@ impl PairView {
 }
 
 /// Finds out where those ends are that no process has which could be looked at.
-fn locate(ends: &mut [EndView; 2], owners: &[&Owner]) {
+fn locate(ends: &mut [EndView; 2], owners: &[&Owner], sockets: &mut Sockets) {
     let is_held = |end: &EndView| !end.processes.is_empty();
     let lost = ends.iter().any(|end| !is_held(end) && !end.closed);
     let exists = match owners.first() {
-        Some(owner) if lost => processes::unix_sockets(owner.pid),
+        Some(owner) if lost => sockets.around(owner.pid),
         _ => None,
     };
     let doorbells = ends.each_ref().map(|end| end.doorbell);
@@ -287,7 +322,7 @@ fn locate(ends: &mut [EndView; 2], owners: &[&Owner]) {
         end.whereabouts = match (is_held(end), end.closed) {
             (true, _) => Whereabouts::Process,
             (false, true) => Whereabouts::Gone,
-            (false, false) => look_up(end.doorbell, peers, exists.as_ref()),
+            (false, false) => look_up(end.doorbell, peers, exists),
         };
     }
 }

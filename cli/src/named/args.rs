@@ -1,13 +1,16 @@
 //! The command lines of `zocket listen` and `zocket connect`.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::SocketAddr;
 
 use bytesize::ByteSize;
 use clap::Parser;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use zocket::Builder;
-use zocket::named::StreamListener;
+use zocket::named::{Connector, StreamListener};
 
 use crate::size::size_within;
 
@@ -16,16 +19,18 @@ const MORE: &str = "\
 Examples:
   zocket listen /run/user/1000/backup > backup.tar    # here
   tar -c . | zocket connect /run/user/1000/backup     # there
-  zocket listen @chat                                 # an abstract name: no file, but open to all until
-  zocket connect @chat                                # the policy, the same user, is asked
+  zocket listen @chat                                 # an abstract name, which anybody
+  zocket connect @chat                                # can take: so both ask for the same user
 
 Ends:
   The end of standard input is the end of what the other side reads; what it still has to say is
-  waited for. When the other side is gone, by whatever end, this one ends too.
+  waited for. When the other side is gone, by whatever end, this one ends too. What nobody reads any
+  more, there or at standard output, is an error. What the socket holds when all of the input was sent
+  is left to the other side, whose exit status tells of it.
 
 Exit status:
   0  both directions came to their end
-  1  it could not listen, connect or copy
+  1  it could not listen or connect, or not copy everything
   2  the command line is wrong";
 
 /// Listen at a path and connect standard input and output to the first who comes
@@ -36,7 +41,7 @@ Exit status:
 #[command(after_long_help = MORE)]
 pub(crate) struct ListenArgs {
     /// Path of the socket, or after an @ its abstract name
-    #[arg(value_parser = name)]
+    #[arg(value_parser = OsStringValueParser::new().try_map(name))]
     pub(super) name: Name,
 
     /// Permission bits of the path, in octal
@@ -67,12 +72,27 @@ impl ListenArgs {
 }
 
 /// Connect standard input and output to whoever listens at a path
+///
+/// Connects only to processes of the same user: an abstract name, and a path in a directory like /tmp, can be
+/// anybody's.
 #[derive(Debug, Parser)]
 #[command(after_long_help = MORE)]
 pub(crate) struct ConnectArgs {
     /// Path of the socket, or after an @ its abstract name
-    #[arg(value_parser = name)]
+    #[arg(value_parser = OsStringValueParser::new().try_map(name))]
     pub(super) name: Name,
+
+    /// Connect to whoever listens there, of any user
+    #[arg(long)]
+    any_user: bool,
+}
+
+impl ConnectArgs {
+    /// A connector as it is wanted.
+    pub(super) fn connector(&self) -> Connector {
+        let any_user = self.any_user;
+        Connector::new().policy(move |listener| any_user || listener.is_same_user())
+    }
 }
 
 /// Where somebody listens.
@@ -91,15 +111,17 @@ impl fmt::Display for Name {
     }
 }
 
-fn name(name: &str) -> Result<Name, String> {
-    let address = match name.strip_prefix('@') {
-        Some(name) => SocketAddr::from_abstract_name(name),
-        None => SocketAddr::from_pathname(name),
+fn name(name: OsString) -> Result<Name, String> {
+    let address = match name.as_bytes() {
+        [] => return Err("a path is not empty".to_owned()),
+        // The kernel would choose one, which nobody could know.
+        [b'@'] => return Err("an abstract name is not empty".to_owned()),
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        _ => SocketAddr::from_pathname(&name),
     };
-    match address {
-        Ok(address) if !name.is_empty() => Ok(Name(address)),
-        _ => Err("no socket can have that name: it may have 107 bytes, and no NUL".to_owned()),
-    }
+    address
+        .map(Name)
+        .map_err(|_| "no socket can have that name: it may have 107 bytes, and no NUL".to_owned())
 }
 
 fn mode(bits: &str) -> Result<u32, String> {

@@ -182,8 +182,10 @@ impl Receiver {
 
     /// Why a write failed.
     fn refused(&mut self, error: io::Error, sent: u64) -> anyhow::Error {
-        // Only that means that there is nobody to read, and so something to hear.
-        if error.kind() != io::ErrorKind::BrokenPipe {
+        // Only these mean that there is nobody to read, and so something to hear; the second comes of a socket
+        // with something in it that was not read.
+        let gone = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+        if !gone.contains(&error.kind()) {
             let context = format!("cannot write to the {}", self.transport);
             return anyhow::Error::from(error).context(context);
         }

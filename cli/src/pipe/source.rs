@@ -29,7 +29,7 @@ enum Kind {
         file: File,
         /// Where the data begins: standard input may have been read from before.
         start: u64,
-        /// Whether it is a copy, made because the original can be read only once.
+        /// Whether it is a copy, made because the original can be read only once, or has no length.
         spooled: bool,
     },
     Generated,
@@ -87,8 +87,9 @@ impl Source {
             };
             return Ok(Self { name, kind, len });
         }
-        let spooled = !kind.is_file();
         let (file, len) = spool(file)?;
+        // Of a file that is just empty, there was nothing to copy.
+        let spooled = !kind.is_file() || len > 0;
         let kind = Kind::File {
             file,
             start: 0,
@@ -291,7 +292,10 @@ mod tests {
     fn file_without_a_length_is_copied() {
         let file = File::open("/proc/self/status").unwrap();
         let source = Source::from_file("status".to_owned(), file).unwrap();
+        assert!(source.is_spooled());
         assert!(collect(&source, 100).starts_with(b"Name:"));
+        let empty = Source::from_file("empty".to_owned(), tempfile::tempfile().unwrap()).unwrap();
+        assert_eq!((empty.len(), empty.is_spooled()), (0, false));
     }
 
     #[test]
