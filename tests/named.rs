@@ -448,10 +448,13 @@ fn names_that_lead_nowhere_are_told_apart() {
     }
     let (unnamed, _) = std::os::unix::net::UnixStream::pair().expect("descriptors are left");
     let unnamed = unnamed.local_addr().expect("it is open");
-    let error = Stream::connect_addr(&unnamed).unwrap_err();
-    assert_eq!(error, Error::InvalidName);
-    let error = StreamListener::bind_addr(&unnamed).unwrap_err();
-    assert_eq!(error, Error::InvalidName);
+    let empty = SocketAddr::from_abstract_name("").expect("as std has it");
+    for address in [unnamed, empty] {
+        let error = Stream::connect_addr(&address).unwrap_err();
+        assert_eq!(error, Error::InvalidName);
+        let error = StreamListener::bind_addr(&address).unwrap_err();
+        assert_eq!(error, Error::InvalidName);
+    }
 }
 
 #[test]

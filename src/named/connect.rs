@@ -267,7 +267,8 @@ macro_rules! connects {
             /// a path or an abstract name.
             ///
             /// # Errors
-            /// As [`connect`](Self::connect); [`Error::InvalidName`] for an address without a name.
+            /// As [`connect`](Self::connect); [`Error::InvalidName`] for an address without a name, or
+            /// with an empty one.
             pub fn connect_addr(address: &SocketAddr) -> Result<Self> {
                 Connector::new().connect_addr(address)
             }

@@ -200,7 +200,8 @@ impl<E: ByName> Listener<E> {
     /// Listens at an address, be it a path or an abstract name.
     ///
     /// # Errors
-    /// As [`bind`](Self::bind); [`Error::InvalidName`] for an address without a name.
+    /// As [`bind`](Self::bind); [`Error::InvalidName`] for an address without a name, or with an empty
+    /// one.
     pub fn bind_addr(address: &SocketAddr) -> Result<Self> {
         BindOptions::new().bind_addr(address)
     }
