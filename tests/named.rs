@@ -408,6 +408,34 @@ fn waiting_for_room_in_the_queue_ends_with_it_and_with_the_deadline() {
     drop(first);
 }
 
+/// The last instant that there is, to the second, and one that is not quite so far.
+#[test]
+fn deadline_may_be_as_far_off_as_it_likes() {
+    let place = Place::new();
+    let listener = StreamListener::bind(&place.path).expect("the path is new");
+    let now = Instant::now();
+    let later = |power| now.checked_add(Duration::from_secs(1_u64 << power));
+    let farthest = (0..63)
+        .rev()
+        .find_map(later)
+        .expect("a second, at the least");
+    for end in [farthest, now + Duration::from_secs(1 << 43)] {
+        let path = &place.path;
+        let nowhere = Connector::new().deadline(end);
+        let nowhere = nowhere.connect::<Stream>(path.with_extension("missing"));
+        assert_kind(nowhere.unwrap_err(), io::ErrorKind::NotFound);
+        thread::scope(|scope| {
+            let client = scope.spawn(move || {
+                let connector = Connector::new().deadline(end);
+                connector.connect::<Stream>(path).expect("in the end")
+            });
+            let accepted = listener.accept_deadline(end);
+            let (mut ours, _) = accepted.expect("a client");
+            are_connected(&mut ours, &mut client.join().expect("it connects"));
+        });
+    }
+}
+
 #[test]
 fn client_whose_listener_goes_is_told() {
     let place = Place::new();
