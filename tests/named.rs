@@ -46,6 +46,7 @@ const ROLES: &[Role] = &[
     ("client", client),
     ("server", server),
     ("other_user", other_user),
+    ("stranger_who_binds", stranger_who_binds),
     ("umasks", umasks),
     ("no_descriptors", no_descriptors),
     ("leaks", leaks),
@@ -620,8 +621,8 @@ fn other_things_than_dead_sockets_are_never_replaced() {
 
 #[test]
 fn of_servers_that_begin_at_once_one_gets_the_path() {
-    const SERVERS: usize = 4;
-    for round in 0..60 {
+    const SERVERS: usize = 6;
+    for round in 0..300 {
         let place = Place::new();
         if round % 3 != 0 {
             place.make_stale();
@@ -932,6 +933,35 @@ fn other_user(control: &Control) {
     let mut endpoint = Stream::connect(&path).expect("the policy is another one");
     let mut said = String::new();
     endpoint.read_to_string(&mut said).expect("it is the end");
+}
+
+fn stranger_who_binds(control: &Control) {
+    setgid(Gid::from_raw(STRANGER)).expect("root may");
+    setuid(Uid::from_raw(STRANGER)).expect("root may");
+    let error = StreamListener::bind(control.hear()).unwrap_err();
+    let refused = Error::Os {
+        call: "connect",
+        errno: libc::EACCES,
+    };
+    assert_eq!(error, refused);
+    assert_kind(error, io::ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn dead_socket_that_may_not_be_written_to_is_not_said_to_be_in_use() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: only root can become somebody else");
+        return;
+    }
+    let place = Place::new();
+    fs::set_permissions(place.directory.path(), Permissions::from_mode(0o777)).expect("ours");
+    place.make_stale();
+    fs::set_permissions(&place.path, Permissions::from_mode(0o600)).expect("ours");
+    let stranger = Process::start("stranger_who_binds", []);
+    stranger.tell(place.path.display());
+    stranger.finish();
+    assert_eq!(place.names(), ["socket"]);
+    StreamListener::bind(&place.path).expect("who may finds out");
 }
 
 #[test]

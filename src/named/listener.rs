@@ -184,15 +184,19 @@ impl<E: ByName> Listener<E> {
     /// A socket at this path that no process has any more is replaced. Of several that bind one
     /// path at the same time one succeeds.
     ///
-    /// Never waits. Processes that share the directory but not the network namespace, as some
+    /// Never waits. A process that was forked while another thread of its parent bound a path that was
+    /// there, and executes nothing, may keep others from replacing a dead socket at that path, until it ends.
+    /// Processes that share the directory but not the network namespace, as some
     /// containers do, must not begin at the same moment where a dead socket stands.
     ///
     /// # Errors
     /// - [`Error::InvalidName`] if no socket can have that path.
     /// - [`Error::Os`] with `EADDRINUSE` (to `std::io`, `AddrInUse`) if somebody listens there, is
-    ///   just about to, or there is something else than a socket; with `ENOENT` (`NotFound`) if
+    ///   just about to, or there is something else than a socket, or the path leads to another
+    ///   directory than it did a moment ago; with `ENOENT` (`NotFound`) if
     ///   there is no such directory; with `EACCES` (`PermissionDenied`) if nothing may be made in
-    ///   it.
+    ///   it, or, of the call `connect`, if there is a socket that this process may not write to,
+    ///   dead or not.
     pub fn bind(path: impl AsRef<Path>) -> Result<Self> {
         BindOptions::new().bind(path)
     }
