@@ -1,8 +1,11 @@
 //! Endpoints under tokio: what its own sockets do, in both flavours of its runtime.
 
+mod support;
+
 use std::env;
 use std::future::{Future, pending, poll_fn};
 use std::io::{Cursor, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -13,11 +16,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use support::descriptors::{Parts, Shared};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use zocket::named::Connector;
+use zocket::protocol::{Side, Word64};
 use zocket::tokio::{Datagram, DatagramListener, Stream, StreamListener};
 use zocket::{Disposition, Error, Readiness, Signals, process};
 
@@ -63,6 +68,15 @@ impl Wake for Count {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Polls a future that must wait, and counts how often it is woken from then on.
+fn waits<F: Future>(future: Pin<&mut F>) -> Arc<Count> {
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    assert!(future.poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(count.0.load(Ordering::Relaxed), 0, "it sleeps");
+    count
 }
 
 #[test]
@@ -500,6 +514,83 @@ fn many_pairs_at_once() {
         }
         while let Some(result) = tasks.join_next().await {
             result.unwrap();
+        }
+    });
+}
+
+#[test]
+fn own_disposition_ends_the_waits_of_the_other_half() {
+    in_both(|| async {
+        let (a, _b) = Stream::pair().unwrap();
+        a.set_busy_wait(false);
+        let (mut read, write) = a.into_split();
+        let mut buf = [0];
+        let mut reading = pin!(read.read(&mut buf));
+        let woken = waits(reading.as_mut());
+        let disabled = Disposition::WriteDisabled;
+        write
+            .set_disposition(Disposition::Unchanged, disabled)
+            .unwrap();
+        assert!(woken.0.load(Ordering::Relaxed) > 0, "the reader sleeps on");
+        assert_eq!(reading.await.unwrap(), 0);
+
+        let (a, _b) = Stream::pair().unwrap();
+        a.set_busy_wait(false);
+        let (read, mut write) = a.into_split();
+        while write.try_write(&[1; 4096]).is_ok() {}
+        let mut writing = pin!(write.write(b"x"));
+        let woken = waits(writing.as_mut());
+        read.set_disposition(disabled, Disposition::Unchanged)
+            .unwrap();
+        assert!(woken.0.load(Ordering::Relaxed) > 0, "the writer sleeps on");
+        let error = writing.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+/// An endpoint, and what a peer has who does as it likes: the memory, and its end of the doorbell.
+fn with_hostile_peer() -> (Stream, Shared, OwnedFd) {
+    let (ours, theirs) = zocket::Stream::pair().unwrap();
+    let parts = Parts::of(theirs);
+    let shared = Shared::map(&parts);
+    ours.set_busy_wait(false);
+    (Stream::from_blocking(ours).unwrap(), shared, parts.bell)
+}
+
+#[test]
+fn violation_that_one_half_finds_ends_the_wait_of_the_other() {
+    /// Of the peer, who is `B`: so much was written, or read, as cannot be.
+    fn lie(shared: &Shared, side: Side, word: Word64) {
+        shared.word64(side, word).store(1 << 63, Ordering::SeqCst);
+    }
+    in_both(|| async {
+        for by_try in [false, true] {
+            let (a, shared, _bell) = with_hostile_peer();
+            let (mut read, mut write) = a.into_split();
+            while write.try_write(&[1; 4096]).is_ok() {}
+            let mut writing = pin!(write.write(b"x"));
+            let woken = waits(writing.as_mut());
+            lie(&shared, Side::B, Word64::Tail);
+            match by_try {
+                true => drop(read.try_read(&mut [0]).unwrap_err()),
+                false => drop(read.read(&mut [0]).await.unwrap_err()),
+            }
+            assert!(woken.0.load(Ordering::Relaxed) > 0, "the writer sleeps on");
+            assert_eq!(writing.await.unwrap_err().kind(), ErrorKind::InvalidData);
+
+            let (a, shared, _bell) = with_hostile_peer();
+            let (mut read, mut write) = a.into_split();
+            let mut buf = [0];
+            let mut reading = pin!(read.read(&mut buf));
+            let woken = waits(reading.as_mut());
+            while write.try_write(&[1; 4096]).is_ok() {}
+            lie(&shared, Side::A, Word64::Head);
+            match by_try {
+                true => drop(write.try_write(b"x").unwrap_err()),
+                false => drop(write.write(b"x").await.unwrap_err()),
+            }
+            assert!(woken.0.load(Ordering::Relaxed) > 0, "the reader sleeps on");
+            assert_eq!(reading.await.unwrap_err().kind(), ErrorKind::InvalidData);
         }
     });
 }

@@ -184,10 +184,13 @@ impl Wait {
 impl<R: Reactor> Bell<R> {
     pub(super) fn new(link: Arc<Link>) -> io::Result<Self> {
         let tasks = Arc::<Tasks>::default();
+        let waker = Waker::from(Arc::clone(&tasks));
+        let reactor = R::watch(Watched::Doorbell(Arc::clone(&link)))?;
+        link.set_tasks(Some(waker.clone()));
         Ok(Self {
-            reactor: R::watch(Watched::Doorbell(Arc::clone(&link)))?,
+            reactor,
             link,
-            waker: Waker::from(Arc::clone(&tasks)),
+            waker,
             tasks,
             hopeful: Hopeful::default(),
         })
@@ -297,6 +300,13 @@ impl<R: Reactor> Bell<R> {
         // Somebody rings for nothing.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// The endpoint may become a blocking one again.
+impl<R> Drop for Bell<R> {
+    fn drop(&mut self) {
+        self.link.set_tasks(None);
     }
 }
 
