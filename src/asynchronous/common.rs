@@ -207,7 +207,7 @@ macro_rules! half_calls {
             /// # Errors
             /// The same.
             pub fn $poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.bell.poll(cx, &mut self.half, &mut self.wait, 1, |half| match half.check() {
+                self.bell.poll(cx, &mut self.half, &mut self.wait, 1, Ok(()), |half| match half.check() {
                     Err(Error::WouldBlock) => Err(Error::WouldBlock),
                     // A try tells.
                     _ => Ok(()),
