@@ -13,7 +13,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use support::descriptors::{Parts, Shared};
@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 use zocket::named::Connector;
 use zocket::protocol::{Side, Word64};
 use zocket::tokio::{Datagram, DatagramListener, Stream, StreamListener};
-use zocket::{Disposition, Error, Readiness, Signals, process};
+use zocket::{Disposition, Error, Packet, Port, Readiness, Signals, Trigger, process};
 
 /// Endpoints that nothing comes to.
 const IDLE: usize = 1000;
@@ -592,6 +592,35 @@ fn violation_that_one_half_finds_ends_the_wait_of_the_other() {
             assert!(woken.0.load(Ordering::Relaxed) > 0, "the reader sleeps on");
             assert_eq!(reading.await.unwrap_err().kind(), ErrorKind::InvalidData);
         }
+    });
+}
+
+#[test]
+fn registrations_with_a_port_end_when_tasks_take_over() {
+    in_both(|| async {
+        let port = Port::new().unwrap();
+        let (a, mut b) = zocket::Stream::pair().unwrap();
+        a.set_busy_wait(false);
+        port.register(&a, 1, Signals::READABLE, Trigger::Level)
+            .unwrap();
+        let mut a = Stream::from_blocking(a).unwrap();
+        let mut reading = Box::pin(async move {
+            let byte = a.read_u8().await.unwrap();
+            (a, byte)
+        });
+        assert!(poll_once(reading.as_mut()).await.is_none());
+        b.write_all(b"x").unwrap();
+        let now = Some(Instant::now());
+        assert_eq!(port.wait(now), Err(Error::TimedOut));
+        let (a, byte) = reading.await;
+        assert_eq!(byte, b'x');
+        // And can be made again when they are done.
+        let a = a.into_blocking();
+        port.register(&a, 2, Signals::READABLE, Trigger::Level)
+            .unwrap();
+        b.write_all(b"x").unwrap();
+        let packet = port.wait(None).unwrap();
+        assert!(matches!(packet, Packet::Signals { key: 2, .. }));
     });
 }
 

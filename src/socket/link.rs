@@ -578,6 +578,16 @@ impl Link {
         trace::claimed(self.header(), self.side);
     }
 
+    /// Ends the registrations with ports, as somebody else is to have the rings. New ones can be made.
+    #[cfg(feature = "_async")]
+    pub(crate) fn end_registrations(&self) {
+        // They are the parent's in a fork.
+        if self.check_forked().is_ok() {
+            self.leave_observers();
+            self.with_observers(|list| list.reopen());
+        }
+    }
+
     /// From here on dropping closes nothing: the endpoint lives on elsewhere.
     pub(crate) fn set_moved(&self) {
         // ORDERING(moved): Release; pairs with the Acquire in `peer_here`. (Whoever drops the last half
