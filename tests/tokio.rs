@@ -5,23 +5,28 @@ mod support;
 use std::env;
 use std::future::{Future, pending, poll_fn};
 use std::io::{Cursor, ErrorKind, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::process::{Child, Command};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, socket,
+};
 use support::descriptors::{Parts, Shared};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
-use zocket::named::Connector;
+use zocket::named::{BindOptions, Connector};
 use zocket::protocol::{Side, Word64};
 use zocket::tokio::{Datagram, DatagramListener, Stream, StreamListener};
 use zocket::{Disposition, Error, Packet, Port, Readiness, Signals, Trigger, process};
@@ -855,21 +860,72 @@ fn listener_serves_tasks_and_threads() {
         assert_eq!(silent.read_u8().await.unwrap(), !1);
 
         let mut listener = server.await.unwrap();
-        listener.as_blocking().set_policy(|_| false);
-        let refused = tokio::spawn({
-            let path = path.clone();
-            async move { Stream::connect(path).await.unwrap_err().kind() }
-        });
-        let soon = Duration::from_millis(20);
-        assert!(
-            timeout(soon, listener.accept()).await.is_err(),
-            "nobody is accepted"
-        );
-        assert_eq!(refused.await.unwrap(), ErrorKind::PermissionDenied);
+        let address = listener.local_addr().unwrap();
+        assert_eq!(address.as_pathname(), Some(path.as_path()));
+        listener.set_policy(|_| false);
+        tokio::select! {
+            _ = listener.accept() => panic!("nobody is accepted"),
+            refused = Stream::connect(&path) => {
+                assert_eq!(refused.unwrap_err().kind(), ErrorKind::PermissionDenied);
+            }
+        }
         drop(listener);
         let error = Stream::connect(&path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     });
+}
+
+/// A client that connects and does nothing.
+fn silent(path: &Path) -> OwnedFd {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let client = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).unwrap();
+    connect(client.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+    client
+}
+
+/// For each that is refused another one comes, of whom the reactor may have told already.
+#[test]
+fn clients_who_are_left_after_many_were_refused_have_their_turn() {
+    in_both(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = BindOptions::new().backlog(3).bind(&path).unwrap();
+        let mut listener = StreamListener::from_blocking(listener).unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (count, latest) = (Arc::clone(&asked), Mutex::new(silent(&path)));
+        listener.set_policy(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            *latest.lock().unwrap() = silent(&path);
+            false
+        });
+        let woken = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(listener.poll_accept(&mut cx).is_pending());
+        // As many as can have been there.
+        assert_eq!(asked.load(Ordering::Relaxed), 4);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "nobody comes back");
+    });
+}
+
+#[test]
+fn client_whose_endpoint_cannot_be_watched_stays_in_the_queue() {
+    let runtime = current_thread();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let mut listener = runtime.block_on(async { StreamListener::bind(&path).unwrap() });
+    let client = silent(&path);
+    // There is no runtime.
+    let accept = std::panic::AssertUnwindSafe(|| {
+        let mut cx = Context::from_waker(Waker::noop());
+        listener.poll_accept(&mut cx).is_ready()
+    });
+    assert!(std::panic::catch_unwind(accept).is_err());
+    let answer = recv(client.as_raw_fd(), &mut [0; 64], MsgFlags::MSG_DONTWAIT);
+    assert_eq!(answer, Err(Errno::EAGAIN));
+    runtime.block_on(listener.accept()).unwrap();
+    let answer = recv(client.as_raw_fd(), &mut [0; 64], MsgFlags::MSG_DONTWAIT);
+    assert_eq!(answer, Ok(16));
 }
 
 #[test]
@@ -925,12 +981,14 @@ fn abstract_names_lead_to_tasks() {
         let name = format!("zocket-tokio-{}-{time}", std::process::id());
         let address = SocketAddr::from_abstract_name(name).unwrap();
         let mut listener = StreamListener::bind_addr(&address).unwrap();
+        listener.set_pairs(zocket::Builder::new().capacity(8192));
         let connecting = tokio::spawn(async move {
             Stream::connect_addr(&Connector::new(), &address)
                 .await
                 .unwrap()
         });
         let (mut ours, _) = listener.accept().await.unwrap();
+        assert_eq!(ours.info().capacity, 8192);
         let mut theirs = connecting.await.unwrap();
         ours.write_u8(7).await.unwrap();
         assert_eq!(theirs.read_u8().await.unwrap(), 7);

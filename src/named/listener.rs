@@ -172,6 +172,16 @@ pub struct Listener<E> {
     kind: PhantomData<fn() -> E>,
 }
 
+/// What comes of a look into the queue.
+pub(crate) enum Look<T> {
+    /// A client was accepted.
+    Accepted(T, Credentials),
+    /// Nobody is there any more.
+    Nobody,
+    /// So many were passed over that others should have their turn; more may be there.
+    Enough,
+}
+
 /// A [`Listener`] that hands out [`Stream`]s.
 pub type StreamListener = Listener<Stream>;
 /// A [`Listener`] that hands out [`Datagram`]s.
@@ -333,30 +343,47 @@ impl<E: ByName> Listener<E> {
     /// # Panics
     /// As [`accept`](Self::accept).
     pub fn try_accept(&self) -> Result<(E, Credentials)> {
+        match self.look(Ok::<E, Error>)? {
+            Look::Accepted(endpoint, client) => Ok((endpoint, client)),
+            Look::Nobody | Look::Enough => Err(Error::WouldBlock),
+        }
+    }
+
+    /// Accepts as [`try_accept`](Self::try_accept), has `prepare` done to the endpoint before a client gets the
+    /// other one, and says why nobody was accepted.
+    ///
+    /// # Errors
+    /// As [`try_accept`](Self::try_accept), but for `WouldBlock`; those of `prepare`. The client stays in the
+    /// queue.
+    pub(crate) fn look<T, Failure: From<Error>>(
+        &self,
+        prepare: impl FnOnce(E) -> std::result::Result<T, Failure>,
+    ) -> std::result::Result<Look<T>, Failure> {
         let now = Deadline::after(Duration::ZERO);
         match wait_readable(self.as_fd(), now) {
-            Err(Error::TimedOut) => return Err(Error::WouldBlock),
+            Err(Error::TimedOut) => return Ok(Look::Nobody),
             looked => looked?,
         }
         // Before a client is taken, so that it stays in the queue if this fails.
         let (ours, envelope) = E::make(self.pairs)?;
+        let ours = prepare(ours)?;
         // Everybody who was there at the beginning, and not those who come meanwhile: clients that
         // are refused come back as fast as we are. (A poller learns of them by themselves.)
         for _ in 0..self.most_queued {
             let connection = match self.socket.accept() {
                 Ok((connection, _)) => connection,
-                // Another thread was faster.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(Error::io("accept4", &error)),
+                // There are no more, or another thread was faster.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Look::Nobody),
+                Err(error) => return Err(Error::io("accept4", &error).into()),
             };
             let credentials = Credentials::of_peer(&connection)?;
             if !self.policy.allows(&credentials) {
                 tell(&connection, Answer::Refused);
             } else if hand_over(&connection, &envelope)? {
-                return Ok((ours, credentials));
+                return Ok(Look::Accepted(ours, credentials));
             }
         }
-        Err(Error::WouldBlock)
+        Ok(Look::Enough)
     }
 
     /// An iterator over those who are accepted, which never ends: [`accept`](Self::accept), again and
