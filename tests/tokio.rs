@@ -127,10 +127,12 @@ fn shutdown_ends_one_direction() {
 fn waiting_reader_is_told_of_the_end() {
     in_both(|| async {
         let (mut a, b) = Stream::pair().unwrap();
-        let reader = tokio::spawn(async move { a.read(&mut [0; 8]).await });
-        yield_now().await;
+        a.set_busy_wait(false);
+        let mut buf = [0; 8];
+        let mut reading = pin!(a.read(&mut buf));
+        assert!(poll_once(reading.as_mut()).await.is_none());
         drop(b);
-        assert_eq!(reader.await.unwrap().unwrap(), 0);
+        assert_eq!(reading.await.unwrap(), 0);
     });
 }
 
@@ -138,10 +140,12 @@ fn waiting_reader_is_told_of_the_end() {
 fn waiting_writer_is_told_that_nobody_reads() {
     in_both(|| async {
         let (mut a, b) = Stream::pair().unwrap();
-        let writer = tokio::spawn(async move { a.write_all(&vec![0; LARGE]).await });
-        yield_now().await;
+        a.set_busy_wait(false);
+        let large = vec![0; LARGE];
+        let mut writing = pin!(a.write_all(&large));
+        assert!(poll_once(writing.as_mut()).await.is_none());
         drop(b);
-        let error = writer.await.unwrap().unwrap_err();
+        let error = writing.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     });
 }
@@ -248,9 +252,12 @@ fn both_halves_wait_at_the_same_time() {
         let (a, mut b) = Stream::pair().unwrap();
         let (mut read, mut write) = a.into_split();
         while write.try_write(&[1; 4096]).is_ok() {}
-        let reader = tokio::spawn(async move { read.read_u8().await.unwrap() });
-        let writer = tokio::spawn(async move { write.write_u8(2).await.unwrap() });
-        yield_now().await;
+        read.set_busy_wait(false);
+        let mut reading = Box::pin(async move { read.read_u8().await.unwrap() });
+        let mut writing = Box::pin(async move { write.write_u8(2).await.unwrap() });
+        assert!(poll_once(reading.as_mut()).await.is_none());
+        assert!(poll_once(writing.as_mut()).await.is_none());
+        let (reader, writer) = (tokio::spawn(reading), tokio::spawn(writing));
         // What is for one of them wakes it, whichever was the last to wait.
         b.write_u8(7).await.unwrap();
         assert_eq!(reader.await.unwrap(), 7);
@@ -299,6 +306,114 @@ fn cancelled_reads_lose_nothing() {
     });
 }
 
+/// Polls once what must wait, and gives it up.
+fn give_up<F: Future>(future: F) {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(pin!(future).poll(&mut cx).is_pending());
+}
+
+#[test]
+fn writes_that_are_given_up_have_written_nothing() {
+    const BLOCK: usize = 1000;
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        a.set_busy_wait(false);
+        let (mut sent, mut received) = (Vec::new(), Vec::new());
+        for round in 0..100_u8 {
+            while let Ok(len) = a.try_write(&[round; BLOCK]) {
+                sent.extend_from_slice(&[round; BLOCK][..len]);
+            }
+            let never = [u8::MAX; BLOCK];
+            for _ in 0..3 {
+                give_up(a.write(&never));
+                give_up(a.write_vectored(&[IoSlice::new(&never)]));
+                give_up(a.ready(Signals::WRITABLE));
+            }
+            // A different amount each time, so that the end of the ring comes everywhere.
+            let mut buf = vec![0; 40_000 + 777 * usize::from(round)];
+            let len = b.read(&mut buf).await.unwrap();
+            received.extend_from_slice(&buf[..len]);
+            // Who waits next is woken for all that.
+            let len = a.write(&[round; BLOCK]).await.unwrap();
+            sent.extend_from_slice(&[round; BLOCK][..len]);
+        }
+        a.shutdown().await.unwrap();
+        b.read_to_end(&mut received).await.unwrap();
+        assert!(received == sent);
+    });
+}
+
+#[test]
+fn reads_that_are_given_up_have_read_nothing() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        a.set_busy_wait(false);
+        let mut buf = [0; 8];
+        for round in 0..100_u32 {
+            for _ in 0..3 {
+                give_up(a.read(&mut buf));
+                give_up(a.readable());
+                give_up(a.ready(Signals::READABLE));
+            }
+            b.write_u32(round).await.unwrap();
+            assert_eq!(a.read_u32().await.unwrap(), round);
+        }
+        give_up(a.read(&mut buf));
+    });
+}
+
+#[test]
+fn datagrams_that_are_given_up_are_neither_sent_nor_lost() {
+    const SIZE: usize = 10_000;
+    in_both(|| async {
+        let (mut a, mut b) = Datagram::pair().unwrap();
+        for end in [&a, &b] {
+            end.set_busy_wait(false);
+        }
+        let mut buf = vec![0; SIZE];
+        for round in 0..50_u8 {
+            for _ in 0..3 {
+                give_up(b.recv(&mut buf));
+            }
+            let mut sent = 0;
+            while a.try_send(&[round; SIZE]).is_ok() {
+                sent += 1;
+            }
+            for _ in 0..3 {
+                give_up(a.send(&[u8::MAX; SIZE]));
+            }
+            for _ in 0..sent {
+                assert_eq!(b.recv(&mut buf).await.unwrap(), SIZE);
+                assert!(buf == [round; SIZE]);
+            }
+        }
+        a.send(b"last").await.unwrap();
+        assert_eq!(b.recv(&mut buf).await.unwrap(), 4);
+        give_up(b.recv(&mut buf));
+    });
+}
+
+#[test]
+fn accepts_that_are_given_up_have_accepted_nobody() {
+    in_both(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let mut listener = StreamListener::bind(&path).unwrap();
+        for round in 0..50 {
+            for _ in 0..3 {
+                give_up(listener.accept());
+            }
+            let mut connecting = pin!(Stream::connect(&path));
+            assert!(poll_once(connecting.as_mut()).await.is_none());
+            let (mut ours, _) = listener.accept().await.unwrap();
+            let mut theirs = connecting.await.unwrap();
+            ours.write_u8(round).await.unwrap();
+            assert_eq!(theirs.read_u8().await.unwrap(), round);
+        }
+        give_up(listener.accept());
+    });
+}
+
 #[test]
 fn timeouts_end_waits() {
     in_both(|| async {
@@ -317,7 +432,10 @@ fn timeouts_end_waits() {
 fn aborted_task_closes_its_endpoint() {
     in_both(|| async {
         let (mut a, mut b) = Stream::pair().unwrap();
-        let task = tokio::spawn(async move { b.read(&mut [0]).await });
+        b.set_busy_wait(false);
+        let mut reading = Box::pin(async move { b.read(&mut [0]).await });
+        assert!(poll_once(reading.as_mut()).await.is_none());
+        let task = tokio::spawn(reading);
         yield_now().await;
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
