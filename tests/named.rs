@@ -46,6 +46,7 @@ const ROLES: &[Role] = &[
     ("client", client),
     ("server", server),
     ("other_user", other_user),
+    ("stranger_who_binds", stranger_who_binds),
     ("umasks", umasks),
     ("no_descriptors", no_descriptors),
     ("leaks", leaks),
@@ -408,6 +409,34 @@ fn waiting_for_room_in_the_queue_ends_with_it_and_with_the_deadline() {
     drop(first);
 }
 
+/// The last instant that there is, to the second, and one that is not quite so far.
+#[test]
+fn deadline_may_be_as_far_off_as_it_likes() {
+    let place = Place::new();
+    let listener = StreamListener::bind(&place.path).expect("the path is new");
+    let now = Instant::now();
+    let later = |power| now.checked_add(Duration::from_secs(1_u64 << power));
+    let farthest = (0..63)
+        .rev()
+        .find_map(later)
+        .expect("a second, at the least");
+    for end in [farthest, now + Duration::from_secs(1 << 43)] {
+        let path = &place.path;
+        let nowhere = Connector::new().deadline(end);
+        let nowhere = nowhere.connect::<Stream>(path.with_extension("missing"));
+        assert_kind(nowhere.unwrap_err(), io::ErrorKind::NotFound);
+        thread::scope(|scope| {
+            let client = scope.spawn(move || {
+                let connector = Connector::new().deadline(end);
+                connector.connect::<Stream>(path).expect("in the end")
+            });
+            let accepted = listener.accept_deadline(end);
+            let (mut ours, _) = accepted.expect("a client");
+            are_connected(&mut ours, &mut client.join().expect("it connects"));
+        });
+    }
+}
+
 #[test]
 fn client_whose_listener_goes_is_told() {
     let place = Place::new();
@@ -448,10 +477,13 @@ fn names_that_lead_nowhere_are_told_apart() {
     }
     let (unnamed, _) = std::os::unix::net::UnixStream::pair().expect("descriptors are left");
     let unnamed = unnamed.local_addr().expect("it is open");
-    let error = Stream::connect_addr(&unnamed).unwrap_err();
-    assert_eq!(error, Error::InvalidName);
-    let error = StreamListener::bind_addr(&unnamed).unwrap_err();
-    assert_eq!(error, Error::InvalidName);
+    let empty = SocketAddr::from_abstract_name("").expect("as std has it");
+    for address in [unnamed, empty] {
+        let error = Stream::connect_addr(&address).unwrap_err();
+        assert_eq!(error, Error::InvalidName);
+        let error = StreamListener::bind_addr(&address).unwrap_err();
+        assert_eq!(error, Error::InvalidName);
+    }
 }
 
 #[test]
@@ -589,8 +621,8 @@ fn other_things_than_dead_sockets_are_never_replaced() {
 
 #[test]
 fn of_servers_that_begin_at_once_one_gets_the_path() {
-    const SERVERS: usize = 4;
-    for round in 0..60 {
+    const SERVERS: usize = 6;
+    for round in 0..300 {
         let place = Place::new();
         if round % 3 != 0 {
             place.make_stale();
@@ -901,6 +933,35 @@ fn other_user(control: &Control) {
     let mut endpoint = Stream::connect(&path).expect("the policy is another one");
     let mut said = String::new();
     endpoint.read_to_string(&mut said).expect("it is the end");
+}
+
+fn stranger_who_binds(control: &Control) {
+    setgid(Gid::from_raw(STRANGER)).expect("root may");
+    setuid(Uid::from_raw(STRANGER)).expect("root may");
+    let error = StreamListener::bind(control.hear()).unwrap_err();
+    let refused = Error::Os {
+        call: "connect",
+        errno: libc::EACCES,
+    };
+    assert_eq!(error, refused);
+    assert_kind(error, io::ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn dead_socket_that_may_not_be_written_to_is_not_said_to_be_in_use() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: only root can become somebody else");
+        return;
+    }
+    let place = Place::new();
+    fs::set_permissions(place.directory.path(), Permissions::from_mode(0o777)).expect("ours");
+    place.make_stale();
+    fs::set_permissions(&place.path, Permissions::from_mode(0o600)).expect("ours");
+    let stranger = Process::start("stranger_who_binds", []);
+    stranger.tell(place.path.display());
+    stranger.finish();
+    assert_eq!(place.names(), ["socket"]);
+    StreamListener::bind(&place.path).expect("who may finds out");
 }
 
 #[test]

@@ -1,25 +1,35 @@
 //! Endpoints under tokio: what its own sockets do, in both flavours of its runtime.
 
+mod support;
+
 use std::env;
 use std::future::{Future, pending, poll_fn};
 use std::io::{Cursor, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::process::{Child, Command};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, socket,
+};
+use support::descriptors::{Parts, Shared};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
-use zocket::named::Connector;
+use zocket::named::{BindOptions, Connector};
+use zocket::protocol::{Side, Word64};
 use zocket::tokio::{Datagram, DatagramListener, Stream, StreamListener};
-use zocket::{Disposition, Error, Readiness, Signals, process};
+use zocket::{Disposition, Error, Packet, Port, Readiness, Signals, Trigger, process};
 
 /// Endpoints that nothing comes to.
 const IDLE: usize = 1000;
@@ -65,6 +75,15 @@ impl Wake for Count {
     }
 }
 
+/// Polls a future that must wait, and counts how often it is woken from then on.
+fn waits<F: Future>(future: Pin<&mut F>) -> Arc<Count> {
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    assert!(future.poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(count.0.load(Ordering::Relaxed), 0, "it sleeps");
+    count
+}
+
 #[test]
 fn bytes_go_both_ways() {
     in_both(|| async {
@@ -108,10 +127,12 @@ fn shutdown_ends_one_direction() {
 fn waiting_reader_is_told_of_the_end() {
     in_both(|| async {
         let (mut a, b) = Stream::pair().unwrap();
-        let reader = tokio::spawn(async move { a.read(&mut [0; 8]).await });
-        yield_now().await;
+        a.set_busy_wait(false);
+        let mut buf = [0; 8];
+        let mut reading = pin!(a.read(&mut buf));
+        assert!(poll_once(reading.as_mut()).await.is_none());
         drop(b);
-        assert_eq!(reader.await.unwrap().unwrap(), 0);
+        assert_eq!(reading.await.unwrap(), 0);
     });
 }
 
@@ -119,10 +140,12 @@ fn waiting_reader_is_told_of_the_end() {
 fn waiting_writer_is_told_that_nobody_reads() {
     in_both(|| async {
         let (mut a, b) = Stream::pair().unwrap();
-        let writer = tokio::spawn(async move { a.write_all(&vec![0; LARGE]).await });
-        yield_now().await;
+        a.set_busy_wait(false);
+        let large = vec![0; LARGE];
+        let mut writing = pin!(a.write_all(&large));
+        assert!(poll_once(writing.as_mut()).await.is_none());
         drop(b);
-        let error = writer.await.unwrap().unwrap_err();
+        let error = writing.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     });
 }
@@ -229,9 +252,12 @@ fn both_halves_wait_at_the_same_time() {
         let (a, mut b) = Stream::pair().unwrap();
         let (mut read, mut write) = a.into_split();
         while write.try_write(&[1; 4096]).is_ok() {}
-        let reader = tokio::spawn(async move { read.read_u8().await.unwrap() });
-        let writer = tokio::spawn(async move { write.write_u8(2).await.unwrap() });
-        yield_now().await;
+        read.set_busy_wait(false);
+        let mut reading = Box::pin(async move { read.read_u8().await.unwrap() });
+        let mut writing = Box::pin(async move { write.write_u8(2).await.unwrap() });
+        assert!(poll_once(reading.as_mut()).await.is_none());
+        assert!(poll_once(writing.as_mut()).await.is_none());
+        let (reader, writer) = (tokio::spawn(reading), tokio::spawn(writing));
         // What is for one of them wakes it, whichever was the last to wait.
         b.write_u8(7).await.unwrap();
         assert_eq!(reader.await.unwrap(), 7);
@@ -280,6 +306,114 @@ fn cancelled_reads_lose_nothing() {
     });
 }
 
+/// Polls once what must wait, and gives it up.
+fn give_up<F: Future>(future: F) {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(pin!(future).poll(&mut cx).is_pending());
+}
+
+#[test]
+fn writes_that_are_given_up_have_written_nothing() {
+    const BLOCK: usize = 1000;
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        a.set_busy_wait(false);
+        let (mut sent, mut received) = (Vec::new(), Vec::new());
+        for round in 0..100_u8 {
+            while let Ok(len) = a.try_write(&[round; BLOCK]) {
+                sent.extend_from_slice(&[round; BLOCK][..len]);
+            }
+            let never = [u8::MAX; BLOCK];
+            for _ in 0..3 {
+                give_up(a.write(&never));
+                give_up(a.write_vectored(&[IoSlice::new(&never)]));
+                give_up(a.ready(Signals::WRITABLE));
+            }
+            // A different amount each time, so that the end of the ring comes everywhere.
+            let mut buf = vec![0; 40_000 + 777 * usize::from(round)];
+            let len = b.read(&mut buf).await.unwrap();
+            received.extend_from_slice(&buf[..len]);
+            // Who waits next is woken for all that.
+            let len = a.write(&[round; BLOCK]).await.unwrap();
+            sent.extend_from_slice(&[round; BLOCK][..len]);
+        }
+        a.shutdown().await.unwrap();
+        b.read_to_end(&mut received).await.unwrap();
+        assert!(received == sent);
+    });
+}
+
+#[test]
+fn reads_that_are_given_up_have_read_nothing() {
+    in_both(|| async {
+        let (mut a, mut b) = Stream::pair().unwrap();
+        a.set_busy_wait(false);
+        let mut buf = [0; 8];
+        for round in 0..100_u32 {
+            for _ in 0..3 {
+                give_up(a.read(&mut buf));
+                give_up(a.readable());
+                give_up(a.ready(Signals::READABLE));
+            }
+            b.write_u32(round).await.unwrap();
+            assert_eq!(a.read_u32().await.unwrap(), round);
+        }
+        give_up(a.read(&mut buf));
+    });
+}
+
+#[test]
+fn datagrams_that_are_given_up_are_neither_sent_nor_lost() {
+    const SIZE: usize = 10_000;
+    in_both(|| async {
+        let (mut a, mut b) = Datagram::pair().unwrap();
+        for end in [&a, &b] {
+            end.set_busy_wait(false);
+        }
+        let mut buf = vec![0; SIZE];
+        for round in 0..50_u8 {
+            for _ in 0..3 {
+                give_up(b.recv(&mut buf));
+            }
+            let mut sent = 0;
+            while a.try_send(&[round; SIZE]).is_ok() {
+                sent += 1;
+            }
+            for _ in 0..3 {
+                give_up(a.send(&[u8::MAX; SIZE]));
+            }
+            for _ in 0..sent {
+                assert_eq!(b.recv(&mut buf).await.unwrap(), SIZE);
+                assert!(buf == [round; SIZE]);
+            }
+        }
+        a.send(b"last").await.unwrap();
+        assert_eq!(b.recv(&mut buf).await.unwrap(), 4);
+        give_up(b.recv(&mut buf));
+    });
+}
+
+#[test]
+fn accepts_that_are_given_up_have_accepted_nobody() {
+    in_both(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let mut listener = StreamListener::bind(&path).unwrap();
+        for round in 0..50 {
+            for _ in 0..3 {
+                give_up(listener.accept());
+            }
+            let mut connecting = pin!(Stream::connect(&path));
+            assert!(poll_once(connecting.as_mut()).await.is_none());
+            let (mut ours, _) = listener.accept().await.unwrap();
+            let mut theirs = connecting.await.unwrap();
+            ours.write_u8(round).await.unwrap();
+            assert_eq!(theirs.read_u8().await.unwrap(), round);
+        }
+        give_up(listener.accept());
+    });
+}
+
 #[test]
 fn timeouts_end_waits() {
     in_both(|| async {
@@ -298,7 +432,10 @@ fn timeouts_end_waits() {
 fn aborted_task_closes_its_endpoint() {
     in_both(|| async {
         let (mut a, mut b) = Stream::pair().unwrap();
-        let task = tokio::spawn(async move { b.read(&mut [0]).await });
+        b.set_busy_wait(false);
+        let mut reading = Box::pin(async move { b.read(&mut [0]).await });
+        assert!(poll_once(reading.as_mut()).await.is_none());
+        let task = tokio::spawn(reading);
         yield_now().await;
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
@@ -501,6 +638,112 @@ fn many_pairs_at_once() {
         while let Some(result) = tasks.join_next().await {
             result.unwrap();
         }
+    });
+}
+
+#[test]
+fn own_disposition_ends_the_waits_of_the_other_half() {
+    in_both(|| async {
+        let (a, _b) = Stream::pair().unwrap();
+        a.set_busy_wait(false);
+        let (mut read, write) = a.into_split();
+        let mut buf = [0];
+        let mut reading = pin!(read.read(&mut buf));
+        let woken = waits(reading.as_mut());
+        let disabled = Disposition::WriteDisabled;
+        write
+            .set_disposition(Disposition::Unchanged, disabled)
+            .unwrap();
+        assert!(woken.0.load(Ordering::Relaxed) > 0, "the reader sleeps on");
+        assert_eq!(reading.await.unwrap(), 0);
+
+        let (a, _b) = Stream::pair().unwrap();
+        a.set_busy_wait(false);
+        let (read, mut write) = a.into_split();
+        while write.try_write(&[1; 4096]).is_ok() {}
+        let mut writing = pin!(write.write(b"x"));
+        let woken = waits(writing.as_mut());
+        read.set_disposition(disabled, Disposition::Unchanged)
+            .unwrap();
+        assert!(woken.0.load(Ordering::Relaxed) > 0, "the writer sleeps on");
+        let error = writing.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+/// An endpoint, and what a peer has who does as it likes: the memory, and its end of the doorbell.
+fn with_hostile_peer() -> (Stream, Shared, OwnedFd) {
+    let (ours, theirs) = zocket::Stream::pair().unwrap();
+    let parts = Parts::of(theirs);
+    let shared = Shared::map(&parts);
+    ours.set_busy_wait(false);
+    (Stream::from_blocking(ours).unwrap(), shared, parts.bell)
+}
+
+#[test]
+fn violation_that_one_half_finds_ends_the_wait_of_the_other() {
+    /// Of the peer, who is `B`: so much was written, or read, as cannot be.
+    fn lie(shared: &Shared, side: Side, word: Word64) {
+        shared.word64(side, word).store(1 << 63, Ordering::SeqCst);
+    }
+    in_both(|| async {
+        for by_try in [false, true] {
+            let (a, shared, _bell) = with_hostile_peer();
+            let (mut read, mut write) = a.into_split();
+            while write.try_write(&[1; 4096]).is_ok() {}
+            let mut writing = pin!(write.write(b"x"));
+            let woken = waits(writing.as_mut());
+            lie(&shared, Side::B, Word64::Tail);
+            match by_try {
+                true => drop(read.try_read(&mut [0]).unwrap_err()),
+                false => drop(read.read(&mut [0]).await.unwrap_err()),
+            }
+            assert!(woken.0.load(Ordering::Relaxed) > 0, "the writer sleeps on");
+            assert_eq!(writing.await.unwrap_err().kind(), ErrorKind::InvalidData);
+
+            let (a, shared, _bell) = with_hostile_peer();
+            let (mut read, mut write) = a.into_split();
+            let mut buf = [0];
+            let mut reading = pin!(read.read(&mut buf));
+            let woken = waits(reading.as_mut());
+            while write.try_write(&[1; 4096]).is_ok() {}
+            lie(&shared, Side::A, Word64::Head);
+            match by_try {
+                true => drop(write.try_write(b"x").unwrap_err()),
+                false => drop(write.write(b"x").await.unwrap_err()),
+            }
+            assert!(woken.0.load(Ordering::Relaxed) > 0, "the reader sleeps on");
+            assert_eq!(reading.await.unwrap_err().kind(), ErrorKind::InvalidData);
+        }
+    });
+}
+
+#[test]
+fn registrations_with_a_port_end_when_tasks_take_over() {
+    in_both(|| async {
+        let port = Port::new().unwrap();
+        let (a, mut b) = zocket::Stream::pair().unwrap();
+        a.set_busy_wait(false);
+        port.register(&a, 1, Signals::READABLE, Trigger::Level)
+            .unwrap();
+        let mut a = Stream::from_blocking(a).unwrap();
+        let mut reading = Box::pin(async move {
+            let byte = a.read_u8().await.unwrap();
+            (a, byte)
+        });
+        assert!(poll_once(reading.as_mut()).await.is_none());
+        b.write_all(b"x").unwrap();
+        let now = Some(Instant::now());
+        assert_eq!(port.wait(now), Err(Error::TimedOut));
+        let (a, byte) = reading.await;
+        assert_eq!(byte, b'x');
+        // And can be made again when they are done.
+        let a = a.into_blocking();
+        port.register(&a, 2, Signals::READABLE, Trigger::Level)
+            .unwrap();
+        b.write_all(b"x").unwrap();
+        let packet = port.wait(None).unwrap();
+        assert!(matches!(packet, Packet::Signals { key: 2, .. }));
     });
 }
 
@@ -735,21 +978,72 @@ fn listener_serves_tasks_and_threads() {
         assert_eq!(silent.read_u8().await.unwrap(), !1);
 
         let mut listener = server.await.unwrap();
-        listener.as_blocking().set_policy(|_| false);
-        let refused = tokio::spawn({
-            let path = path.clone();
-            async move { Stream::connect(path).await.unwrap_err().kind() }
-        });
-        let soon = Duration::from_millis(20);
-        assert!(
-            timeout(soon, listener.accept()).await.is_err(),
-            "nobody is accepted"
-        );
-        assert_eq!(refused.await.unwrap(), ErrorKind::PermissionDenied);
+        let address = listener.local_addr().unwrap();
+        assert_eq!(address.as_pathname(), Some(path.as_path()));
+        listener.set_policy(|_| false);
+        tokio::select! {
+            _ = listener.accept() => panic!("nobody is accepted"),
+            refused = Stream::connect(&path) => {
+                assert_eq!(refused.unwrap_err().kind(), ErrorKind::PermissionDenied);
+            }
+        }
         drop(listener);
         let error = Stream::connect(&path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     });
+}
+
+/// A client that connects and does nothing.
+fn silent(path: &Path) -> OwnedFd {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let client = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).unwrap();
+    connect(client.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+    client
+}
+
+/// For each that is refused another one comes, of whom the reactor may have told already.
+#[test]
+fn clients_who_are_left_after_many_were_refused_have_their_turn() {
+    in_both(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = BindOptions::new().backlog(3).bind(&path).unwrap();
+        let mut listener = StreamListener::from_blocking(listener).unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (count, latest) = (Arc::clone(&asked), Mutex::new(silent(&path)));
+        listener.set_policy(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            *latest.lock().unwrap() = silent(&path);
+            false
+        });
+        let woken = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(listener.poll_accept(&mut cx).is_pending());
+        // As many as can have been there.
+        assert_eq!(asked.load(Ordering::Relaxed), 4);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "nobody comes back");
+    });
+}
+
+#[test]
+fn client_whose_endpoint_cannot_be_watched_stays_in_the_queue() {
+    let runtime = current_thread();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let mut listener = runtime.block_on(async { StreamListener::bind(&path).unwrap() });
+    let client = silent(&path);
+    // There is no runtime.
+    let accept = std::panic::AssertUnwindSafe(|| {
+        let mut cx = Context::from_waker(Waker::noop());
+        listener.poll_accept(&mut cx).is_ready()
+    });
+    assert!(std::panic::catch_unwind(accept).is_err());
+    let answer = recv(client.as_raw_fd(), &mut [0; 64], MsgFlags::MSG_DONTWAIT);
+    assert_eq!(answer, Err(Errno::EAGAIN));
+    runtime.block_on(listener.accept()).unwrap();
+    let answer = recv(client.as_raw_fd(), &mut [0; 64], MsgFlags::MSG_DONTWAIT);
+    assert_eq!(answer, Ok(16));
 }
 
 #[test]
@@ -805,12 +1099,14 @@ fn abstract_names_lead_to_tasks() {
         let name = format!("zocket-tokio-{}-{time}", std::process::id());
         let address = SocketAddr::from_abstract_name(name).unwrap();
         let mut listener = StreamListener::bind_addr(&address).unwrap();
+        listener.set_pairs(zocket::Builder::new().capacity(8192));
         let connecting = tokio::spawn(async move {
             Stream::connect_addr(&Connector::new(), &address)
                 .await
                 .unwrap()
         });
         let (mut ours, _) = listener.accept().await.unwrap();
+        assert_eq!(ours.info().capacity, 8192);
         let mut theirs = connecting.await.unwrap();
         ours.write_u8(7).await.unwrap();
         assert_eq!(theirs.read_u8().await.unwrap(), 7);

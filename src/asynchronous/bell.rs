@@ -184,17 +184,21 @@ impl Wait {
 impl<R: Reactor> Bell<R> {
     pub(super) fn new(link: Arc<Link>) -> io::Result<Self> {
         let tasks = Arc::<Tasks>::default();
+        let waker = Waker::from(Arc::clone(&tasks));
+        let reactor = R::watch(Watched::Doorbell(Arc::clone(&link)))?;
+        link.set_tasks(Some(waker.clone()));
         Ok(Self {
-            reactor: R::watch(Watched::Doorbell(Arc::clone(&link)))?,
+            reactor,
             link,
-            waker: Waker::from(Arc::clone(&tasks)),
+            waker,
             tasks,
             hopeful: Hopeful::default(),
         })
     }
 
     /// Polls `attempt` at this half: done, unless it would block; then the task is woken when `want` bytes
-    /// are there, or free, or never will be.
+    /// are there, or free, or never will be. `gone` is what an attempt comes to that would block at a peer
+    /// that is gone.
     #[inline]
     pub(super) fn poll<H: Waiting, T>(
         &self,
@@ -202,12 +206,16 @@ impl<R: Reactor> Bell<R> {
         half: &mut H,
         wait: &mut Option<Wait>,
         want: usize,
+        gone: Result<T>,
         mut attempt: impl FnMut(&mut H) -> Result<T>,
     ) -> Poll<io::Result<T>> {
         R::poll_in_turn(cx, |cx| {
             let mut result = attempt(half);
             if let Err(Error::WouldBlock) = result {
-                result = ready!(self.wait(cx, half, wait, want, attempt))?;
+                result = match self.link.is_gone() {
+                    true => last_attempt(half, gone, attempt),
+                    false => ready!(self.wait(cx, half, wait, want, attempt))?,
+                };
             }
             if let Some(wait) = wait.take() {
                 wait.end(half);
@@ -300,6 +308,27 @@ impl<R: Reactor> Bell<R> {
     }
 }
 
+/// Once the kernel has shown that the peer is gone, what it wrote before is there. An attempt that would block
+/// even so waits for somebody who takes our closed bits back, and might do so for ever.
+#[cold]
+fn last_attempt<H, T>(
+    half: &mut H,
+    gone: Result<T>,
+    mut attempt: impl FnMut(&mut H) -> Result<T>,
+) -> Result<T> {
+    match attempt(half) {
+        Err(Error::WouldBlock) => gone,
+        result => result,
+    }
+}
+
+/// The endpoint may become a blocking one again.
+impl<R> Drop for Bell<R> {
+    fn drop(&mut self) {
+        self.link.set_tasks(None);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
@@ -388,10 +417,34 @@ mod tests {
         let mut cx = Context::from_waker(&waker);
         let mut half = Fake(vec![Duration::ZERO]);
         let nothing = |_: &mut Fake| Err::<(), _>(Error::WouldBlock);
-        let polled = bell.poll(&mut cx, &mut half, &mut None, 1, nothing);
+        let polled = bell.poll(&mut cx, &mut half, &mut None, 1, Ok(()), nothing);
         assert!(polled.is_pending());
         assert_eq!(bell.reactor.0.load(Ordering::Relaxed), MOST_ROUNDS);
         // So it comes to its next turn.
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn attempt_at_a_peer_that_is_gone_is_the_last_one() {
+        let [link, _peer] = Builder::new().links(Kind::Stream).unwrap();
+        let bell = Bell::<Flooded>::new(Arc::clone(&link)).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut half = Fake(vec![Duration::ZERO]);
+        link.hang_up();
+        // As of a peer that takes back that it is closed.
+        let nothing = |_: &mut Fake| Err(Error::WouldBlock);
+        let polled = bell.poll(&mut cx, &mut half, &mut None, 1, Ok(0), nothing);
+        assert!(matches!(polled, Poll::Ready(Ok(0))));
+        // What it wrote after the first attempt, and before it went, is there.
+        let mut attempts = 0;
+        let late = |_: &mut Fake| {
+            attempts += 1;
+            match attempts {
+                1 => Err(Error::WouldBlock),
+                _ => Ok(5),
+            }
+        };
+        let polled = bell.poll(&mut cx, &mut half, &mut None, 1, Ok(0), late);
+        assert!(matches!(polled, Poll::Ready(Ok(5))));
     }
 }

@@ -48,7 +48,8 @@ macro_rules! endpoint_calls {
 
         impl<R: Runtime> $Endpoint<R> {
             /// Makes an endpoint one for this runtime. Whether it was non-blocking does not matter, here or
-            /// when it is made a blocking one again.
+            /// when it is made a blocking one again. If it is registered with a [`Port`](crate::Port),
+            /// that ends: one doorbell wakes either a port or tasks.
             ///
             /// # Errors
             /// What the runtime reports if it cannot watch one more descriptor.
@@ -56,6 +57,7 @@ macro_rules! endpoint_calls {
             /// # Panics
             /// Where the runtime wants to be there for it, as tokio does, and is not.
             pub fn from_blocking(endpoint: crate::$Endpoint) -> io::Result<Self> {
+                endpoint.link().end_registrations();
                 let bell = Arc::new(Bell::new(Arc::clone(endpoint.link()))?);
                 let ($read, $write) = endpoint.into_split();
                 Ok(Self {
@@ -207,7 +209,7 @@ macro_rules! half_calls {
             /// # Errors
             /// The same.
             pub fn $poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.bell.poll(cx, &mut self.half, &mut self.wait, 1, |half| match half.check() {
+                self.bell.poll(cx, &mut self.half, &mut self.wait, 1, Ok(()), |half| match half.check() {
                     Err(Error::WouldBlock) => Err(Error::WouldBlock),
                     // A try tells.
                     _ => Ok(()),

@@ -221,7 +221,7 @@ impl<R: Runtime> OwnedRecvHalf<R> {
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.bell
-            .poll(cx, &mut self.half, &mut self.wait, 1, |half| {
+            .poll(cx, &mut self.half, &mut self.wait, 1, Ok(0), |half| {
                 half.try_recv(buf)
             })
     }
@@ -287,10 +287,14 @@ impl<R: Runtime> OwnedSendHalf<R> {
     /// The same.
     #[inline]
     pub fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.bell
-            .poll(cx, &mut self.half, &mut self.wait, buf.len(), |half| {
-                half.try_send(buf)
-            })
+        self.bell.poll(
+            cx,
+            &mut self.half,
+            &mut self.wait,
+            buf.len(),
+            Err(Error::PeerClosed),
+            |half| half.try_send(buf),
+        )
     }
 
     /// As [`zocket::OwnedSendHalf::try_send`](crate::OwnedSendHalf::try_send).

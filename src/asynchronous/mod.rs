@@ -7,7 +7,8 @@
 //! `zocket::tokio` and `zocket::async_io` name what is here for each runtime, with the feature for it.
 //!
 //! An endpoint has one doorbell for both directions, and two tasks may wait, one at each half. So the
-//! reactor wakes both, and each tries again (`bell`).
+//! reactor wakes both, and each tries again (`bell`). What happens at the own end rings no doorbell: of
+//! that the endpoint tells them (`Link::set_tasks`).
 
 #![cfg_attr(
     not(any(feature = "async-io", feature = "tokio")),

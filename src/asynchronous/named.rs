@@ -8,8 +8,9 @@ use std::path::Path;
 use std::task::{Context, Poll, ready};
 
 use super::{Datagram, Runtime, Stream, Watched};
+use crate::Builder;
 use crate::error::{Error, Result};
-use crate::named::{self, ByName, Connector, Credentials};
+use crate::named::{self, ByName, Connector, Credentials, Look};
 
 /// A name that clients connect to, for tasks: a [`named::Listener`] whose `accept` lets other tasks run while
 /// it waits.
@@ -117,9 +118,22 @@ impl<E: ByName, R: Runtime> Listener<E, R> {
         self.listener
     }
 
-    /// The listener without its runtime, to ask and to set.
-    pub fn as_blocking(&mut self) -> &mut named::Listener<E> {
-        &mut self.listener
+    /// Sets whom to accept, as [`named::Listener::set_policy`].
+    pub fn set_policy(&mut self, allows: impl Fn(&Credentials) -> bool + Send + Sync + 'static) {
+        self.listener.set_policy(allows);
+    }
+
+    /// Sets how pairs are made for those who are accepted from now on, as [`named::Listener::set_pairs`].
+    pub fn set_pairs(&mut self, builder: Builder) {
+        self.listener.set_pairs(builder);
+    }
+
+    /// The address that is listened at.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 
@@ -128,11 +142,12 @@ impl<E: ForTasks<R>, R: Runtime> Listener<E, R> {
     /// caller the other, with what the kernel knows of the client.
     ///
     /// # Errors
-    /// As [`named::Listener::accept`], but for `WouldBlock`; what the runtime reports. After an error the
-    /// next call may fail in the same way at once.
+    /// As [`named::Listener::accept`], but for `WouldBlock`; what the runtime reports if it cannot watch one
+    /// more descriptor, and then too the client stays where it is. After an error the next call may fail in
+    /// the same way at once.
     ///
     /// # Panics
-    /// If the policy does.
+    /// If the policy does. Where the runtime wants to be there, as tokio does, and is not.
     ///
     /// # Cancel safety
     /// May be dropped at any `await`: nobody was accepted then.
@@ -150,12 +165,16 @@ impl<E: ForTasks<R>, R: Runtime> Listener<E, R> {
     ) -> Poll<io::Result<(E::Endpoint, Credentials)>> {
         R::poll_in_turn(cx, |cx| {
             loop {
-                match self.listener.try_accept() {
+                match self.listener.look(E::for_tasks)? {
                     // Who came before this was looked at is found by the next try.
-                    Err(Error::WouldBlock) => ready!(self.reactor.poll_readable(cx, || ()))?,
-                    accepted => {
-                        let (endpoint, client) = accepted?;
-                        return Poll::Ready(Ok((endpoint.for_tasks()?, client)));
+                    Look::Nobody => ready!(self.reactor.poll_readable(cx, || ()))?,
+                    // Of those who are left in the queue the reactor may tell no more.
+                    Look::Enough => {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Look::Accepted(endpoint, client) => {
+                        return Poll::Ready(Ok((endpoint, client)));
                     }
                 }
             }

@@ -194,7 +194,7 @@ impl<R: Runtime> OwnedReadHalf<R> {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         self.bell
-            .poll(cx, &mut self.half, &mut self.wait, 1, |half| {
+            .poll(cx, &mut self.half, &mut self.wait, 1, Ok(0), |half| {
                 half.try_read(buf)
             })
     }
@@ -206,7 +206,7 @@ impl<R: Runtime> OwnedReadHalf<R> {
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         self.bell
-            .poll(cx, &mut self.half, &mut self.wait, 1, |half| {
+            .poll(cx, &mut self.half, &mut self.wait, 1, Ok(0), |half| {
                 half.try_read_vectored(bufs)
             })
     }
@@ -246,10 +246,14 @@ impl<R: Runtime> OwnedWriteHalf<R> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.bell
-            .poll(cx, &mut self.half, &mut self.wait, buf.len(), |half| {
-                half.try_write(buf)
-            })
+        self.bell.poll(
+            cx,
+            &mut self.half,
+            &mut self.wait,
+            buf.len(),
+            Err(Error::PeerClosed),
+            |half| half.try_write(buf),
+        )
     }
 
     pub(super) fn poll_write_vectored(
@@ -260,10 +264,14 @@ impl<R: Runtime> OwnedWriteHalf<R> {
         let total = bufs
             .iter()
             .fold(0_usize, |sum, buf| sum.saturating_add(buf.len()));
-        self.bell
-            .poll(cx, &mut self.half, &mut self.wait, total, |half| {
-                half.try_write_vectored(bufs)
-            })
+        self.bell.poll(
+            cx,
+            &mut self.half,
+            &mut self.wait,
+            total,
+            Err(Error::PeerClosed),
+            |half| half.try_write_vectored(bufs),
+        )
     }
 
     /// Shuts writing down.

@@ -19,12 +19,12 @@ pub(super) fn of_path(path: &Path) -> Result<SocketAddr> {
 /// An address as it is given to the kernel.
 ///
 /// # Errors
-/// [`Error::InvalidName`] if it is without a name.
+/// [`Error::InvalidName`] if it is without a name, or with an empty one.
 pub(super) fn to_kernel(address: &SocketAddr) -> Result<UnixAddr> {
     let converted = match (address.as_pathname(), address.as_abstract_name()) {
         (Some(path), _) => UnixAddr::new(path),
-        (None, Some(name)) => UnixAddr::new_abstract(name),
-        (None, None) => return Err(Error::InvalidName),
+        (None, Some(name)) if !name.is_empty() => UnixAddr::new_abstract(name),
+        (None, _) => return Err(Error::InvalidName),
     };
     converted.map_err(|_| Error::InvalidName)
 }
@@ -43,6 +43,12 @@ mod tests {
         let address = of_path(Path::new(&longest)).unwrap();
         let kernels = to_kernel(&address).unwrap();
         assert_eq!(kernels.path(), Some(Path::new(&longest)));
+    }
+
+    #[test]
+    fn empty_abstract_name_is_refused() {
+        let empty = SocketAddr::from_abstract_name("").unwrap();
+        assert_eq!(to_kernel(&empty), Err(Error::InvalidName));
     }
 
     #[test]

@@ -211,6 +211,9 @@ impl AsFd for Request {
     }
 }
 
+/// The longest time that a `connect` is told to wait.
+const MOST_MICROS: i64 = i64::MAX / 2;
+
 /// Has the next `connect` wait until the deadline. There is no polling for room in a listener's
 /// queue: either the call itself waits for it, or it fails.
 fn set_patience(socket: &OwnedFd, deadline: Deadline) -> Result<()> {
@@ -223,9 +226,11 @@ fn set_patience(socket: &OwnedFd, deadline: Deadline) -> Result<()> {
     };
     fcntl(socket, FcntlArg::F_SETFL(mode)).map_err(|e| Error::os("fcntl", e))?;
     if let Some(remaining) = remaining.filter(|_| waits) {
-        // Rounded up, and what is too long for the kernel's clock is without end to it.
+        // Rounded up, and at most 146,000 years: not every number of microseconds makes a `TimeVal`.
         let micros = remaining.as_nanos().div_ceil(1000);
-        let micros = i64::try_from(micros).unwrap_or(i64::MAX);
+        let micros = i64::try_from(micros)
+            .unwrap_or(MOST_MICROS)
+            .min(MOST_MICROS);
         setsockopt(socket, sockopt::SendTimeout, &TimeVal::microseconds(micros))
             .map_err(|e| Error::os("setsockopt", e))?;
     }
@@ -267,7 +272,8 @@ macro_rules! connects {
             /// a path or an abstract name.
             ///
             /// # Errors
-            /// As [`connect`](Self::connect); [`Error::InvalidName`] for an address without a name.
+            /// As [`connect`](Self::connect); [`Error::InvalidName`] for an address without a name, or
+            /// with an empty one.
             pub fn connect_addr(address: &SocketAddr) -> Result<Self> {
                 Connector::new().connect_addr(address)
             }

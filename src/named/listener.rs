@@ -172,6 +172,16 @@ pub struct Listener<E> {
     kind: PhantomData<fn() -> E>,
 }
 
+/// What comes of a look into the queue.
+pub(crate) enum Look<T> {
+    /// A client was accepted.
+    Accepted(T, Credentials),
+    /// Nobody is there any more.
+    Nobody,
+    /// So many were passed over that others should have their turn; more may be there.
+    Enough,
+}
+
 /// A [`Listener`] that hands out [`Stream`]s.
 pub type StreamListener = Listener<Stream>;
 /// A [`Listener`] that hands out [`Datagram`]s.
@@ -184,15 +194,19 @@ impl<E: ByName> Listener<E> {
     /// A socket at this path that no process has any more is replaced. Of several that bind one
     /// path at the same time one succeeds.
     ///
-    /// Never waits. Processes that share the directory but not the network namespace, as some
+    /// Never waits. A process that was forked while another thread of its parent bound a path that was
+    /// there, and executes nothing, may keep others from replacing a dead socket at that path, until it ends.
+    /// Processes that share the directory but not the network namespace, as some
     /// containers do, must not begin at the same moment where a dead socket stands.
     ///
     /// # Errors
     /// - [`Error::InvalidName`] if no socket can have that path.
     /// - [`Error::Os`] with `EADDRINUSE` (to `std::io`, `AddrInUse`) if somebody listens there, is
-    ///   just about to, or there is something else than a socket; with `ENOENT` (`NotFound`) if
+    ///   just about to, or there is something else than a socket, or the path leads to another
+    ///   directory than it did a moment ago; with `ENOENT` (`NotFound`) if
     ///   there is no such directory; with `EACCES` (`PermissionDenied`) if nothing may be made in
-    ///   it.
+    ///   it, or, of the call `connect`, if there is a socket that this process may not write to,
+    ///   dead or not.
     pub fn bind(path: impl AsRef<Path>) -> Result<Self> {
         BindOptions::new().bind(path)
     }
@@ -200,7 +214,8 @@ impl<E: ByName> Listener<E> {
     /// Listens at an address, be it a path or an abstract name.
     ///
     /// # Errors
-    /// As [`bind`](Self::bind); [`Error::InvalidName`] for an address without a name.
+    /// As [`bind`](Self::bind); [`Error::InvalidName`] for an address without a name, or with an empty
+    /// one.
     pub fn bind_addr(address: &SocketAddr) -> Result<Self> {
         BindOptions::new().bind_addr(address)
     }
@@ -328,30 +343,47 @@ impl<E: ByName> Listener<E> {
     /// # Panics
     /// As [`accept`](Self::accept).
     pub fn try_accept(&self) -> Result<(E, Credentials)> {
+        match self.look(Ok::<E, Error>)? {
+            Look::Accepted(endpoint, client) => Ok((endpoint, client)),
+            Look::Nobody | Look::Enough => Err(Error::WouldBlock),
+        }
+    }
+
+    /// Accepts as [`try_accept`](Self::try_accept), has `prepare` done to the endpoint before a client gets the
+    /// other one, and says why nobody was accepted.
+    ///
+    /// # Errors
+    /// As [`try_accept`](Self::try_accept), but for `WouldBlock`; those of `prepare`. The client stays in the
+    /// queue.
+    pub(crate) fn look<T, Failure: From<Error>>(
+        &self,
+        prepare: impl FnOnce(E) -> std::result::Result<T, Failure>,
+    ) -> std::result::Result<Look<T>, Failure> {
         let now = Deadline::after(Duration::ZERO);
         match wait_readable(self.as_fd(), now) {
-            Err(Error::TimedOut) => return Err(Error::WouldBlock),
+            Err(Error::TimedOut) => return Ok(Look::Nobody),
             looked => looked?,
         }
         // Before a client is taken, so that it stays in the queue if this fails.
         let (ours, envelope) = E::make(self.pairs)?;
+        let ours = prepare(ours)?;
         // Everybody who was there at the beginning, and not those who come meanwhile: clients that
         // are refused come back as fast as we are. (A poller learns of them by themselves.)
         for _ in 0..self.most_queued {
             let connection = match self.socket.accept() {
                 Ok((connection, _)) => connection,
-                // Another thread was faster.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(Error::io("accept4", &error)),
+                // There are no more, or another thread was faster.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Look::Nobody),
+                Err(error) => return Err(Error::io("accept4", &error).into()),
             };
             let credentials = Credentials::of_peer(&connection)?;
             if !self.policy.allows(&credentials) {
                 tell(&connection, Answer::Refused);
             } else if hand_over(&connection, &envelope)? {
-                return Ok((ours, credentials));
+                return Ok(Look::Accepted(ours, credentials));
             }
         }
-        Err(Error::WouldBlock)
+        Ok(Look::Enough)
     }
 
     /// An iterator over those who are accepted, which never ends: [`accept`](Self::accept), again and

@@ -61,6 +61,8 @@ pub use connect::Connector;
 #[cfg(feature = "_async")]
 pub(crate) use connect::Request;
 pub use credentials::Credentials;
+#[cfg(feature = "_async")]
+pub(crate) use listener::Look;
 pub use listener::{BindOptions, DatagramListener, Incoming, Listener, StreamListener};
 
 use std::os::fd::OwnedFd;

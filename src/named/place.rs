@@ -8,8 +8,22 @@
 //! to bind and does not get it has met somebody who is ahead of him; a listener that does not get
 //! it when it goes leaves a dead socket, for the next one to replace.
 //!
+//! To bind takes no lock, and a socket that is being bound looks dead: for a moment the kernel has the file and
+//! no socket with it, and refuses connections. It holds the directory's own lock all that time, as
+//! does every `bind`. So, under our lock:
+//!
+//! 1. Look which file has the name. It keeps it, as nobody else may remove it now.
+//! 2. Bind once more. If the name is in use still, the `bind` that made the file has come to its end.
+//! 3. Connect. If that is refused the socket is dead, and stays so: a file is bound but once.
+//! 4. Look again, and remove it if it is the same file: who heeds no lock (a user with `rm`) may have made room
+//!    for another one, of which the steps before say nothing.
+//!
+//! To bind and to connect is done by path, the rest in the directory that it led to at first. Where that
+//! is another one by now, nothing is removed.
+//!
 //! Abstract names belong to everybody in the network namespace. Another user who takes this one and
-//! keeps it can do that much harm: dead sockets stay until they are removed by hand. And
+//! keeps it can do that much harm: dead sockets stay until they are removed by hand. So does a process that was
+//! forked while another thread had the lock, until it executes something or ends: it has a copy. And
 //! containers that share a directory and not the network have a lock each: two of them that
 //! begin at the same moment where a dead socket stands are not kept apart.
 //!
@@ -21,12 +35,12 @@ use std::fs::{self, Permissions};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, connect, socket};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, stat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::{Error, Result};
@@ -34,6 +48,12 @@ use crate::sys::fork;
 
 /// The permission bits of a mode.
 const PERMISSIONS: u32 = 0o777;
+
+/// Somebody has the path, or is about to.
+const IN_USE: Error = Error::Os {
+    call: "bind",
+    errno: libc::EADDRINUSE,
+};
 
 /// What tells one file from another.
 type Identity = (u64, u64);
@@ -51,6 +71,8 @@ fn is_type(stat: &FileStat, wanted: SFlag) -> bool {
 #[derive(Debug)]
 struct Entry {
     directory: OwnedFd,
+    /// The way to it.
+    parent: PathBuf,
     name: OsString,
 }
 
@@ -63,9 +85,11 @@ impl Entry {
         };
         // All that is wanted of it is to go on from there.
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let directory = open(directory, flags, Mode::empty()).map_err(|e| Error::os("open", e))?;
+        let parent = PathBuf::from(directory);
+        let directory = open(&parent, flags, Mode::empty()).map_err(|e| Error::os("open", e))?;
         Ok(Self {
             directory,
+            parent,
             name: name.into(),
         })
     }
@@ -108,33 +132,61 @@ impl Entry {
         }
     }
 
-    /// Removes the socket of this name if nobody has it any more, and says whether the name is
-    /// free now. `address` leads to it.
-    fn remove_stale(&self, address: &UnixAddr) -> Result<bool> {
-        let Some(_lock) = self.lock()? else {
-            return Ok(false);
-        };
-        let Some(found) = self.stat()? else {
-            return Ok(true);
-        };
-        // The kernel refuses connections to other files than sockets as it does to dead ones. One
-        // that is dead stays so, and here until the lock is given up.
-        let is_stale = is_type(&found, SFlag::S_IFSOCK) && is_refused(address)?;
-        if is_stale {
-            self.remove()?;
-        }
-        Ok(is_stale)
+    /// Whether the path leads here still, which it does not if a directory on its way was renamed, or
+    /// a relative one begins at another directory by now.
+    fn is_led_to(&self) -> Result<bool> {
+        let now = stat(&self.parent).map_err(|e| Error::os("stat", e))?;
+        let held = fstat(&self.directory).map_err(|e| Error::os("fstat", e))?;
+        Ok(identity(&now) == identity(&held))
     }
 
-    /// Binds `socket` to the name, to which `address` leads, in place of a dead one.
+    /// Whether the name is still that of the file that was found here, and the path leads here.
+    fn is_still(&self, found: &FileStat) -> Result<bool> {
+        let now = self.stat()?;
+        Ok(now.is_some_and(|now| identity(&now) == identity(found)) && self.is_led_to()?)
+    }
+
+    /// Binds `socket` to the name, to which `address` leads, in place of a dead one. See the
+    /// [module](self) for why in this order.
     fn bind(&self, socket: &OwnedFd, address: &UnixAddr) -> Result<()> {
-        loop {
-            match bind(socket.as_raw_fd(), address) {
-                // Somebody else may be at what is free now before us, and die again.
-                Err(Errno::EADDRINUSE) if self.remove_stale(address)? => {}
-                bound => return bound.map_err(|e| Error::os("bind", e)),
+        while !has_bound(socket, address)? {
+            let lock = self.lock()?.ok_or(IN_USE)?;
+            if !self.is_led_to()? {
+                return Err(IN_USE);
             }
+            if let Some(found) = self.stat()? {
+                if has_bound(socket, address)? {
+                    break;
+                }
+                self.remove_dead(&found, address)?;
+            }
+            // Somebody else may be at what is free now before us, and die again.
+            drop(lock);
         }
+        Ok(())
+    }
+
+    /// Removes the file that was found here, if it is a socket that nobody has any more. Under the
+    /// lock, and once all has come to its end that was being bound when it was found.
+    ///
+    /// # Errors
+    /// [`IN_USE`]; what does not let this process find out.
+    fn remove_dead(&self, found: &FileStat, address: &UnixAddr) -> Result<()> {
+        // The kernel refuses connections to other files than sockets as it does to dead ones.
+        let is_dead = is_type(found, SFlag::S_IFSOCK) && is_refused(address)?;
+        match is_dead && self.is_still(found)? {
+            true => self.remove(),
+            false => Err(IN_USE),
+        }
+    }
+}
+
+/// Binds a socket, and says whether the name was free.
+fn has_bound(socket: &OwnedFd, address: &UnixAddr) -> Result<bool> {
+    match bind(socket.as_raw_fd(), address) {
+        Ok(()) => Ok(true),
+        Err(Errno::EADDRINUSE) => Ok(false),
+        Err(errno) => Err(Error::os("bind", errno)),
     }
 }
 
@@ -149,12 +201,20 @@ fn lock_name((device, inode): Identity, name: &[u8]) -> Vec<u8> {
 }
 
 /// Whether no process has the socket that `address` leads to.
+///
+/// # Errors
+/// [`Error::Os`], with `EACCES` if this process may not write to it.
 fn is_refused(address: &UnixAddr) -> Result<bool> {
     // A socket of another type than listeners have: if there is one it is of the wrong type,
     // whether it listens yet or not, or is connected to, which a datagram socket does not notice.
     // So this leaves no client in anybody's queue.
     let probe = unix_socket(SockType::Datagram)?;
-    Ok(connect(probe.as_raw_fd(), address) == Err(Errno::ECONNREFUSED))
+    match connect(probe.as_raw_fd(), address) {
+        Err(Errno::ECONNREFUSED) => Ok(true),
+        // Nothing is known of it then.
+        Err(Errno::EACCES) => Err(Error::os("connect", Errno::EACCES)),
+        _ => Ok(false),
+    }
 }
 
 fn unix_socket(kind: SockType) -> Result<OwnedFd> {
@@ -178,7 +238,7 @@ impl Place {
     /// The path is never open to more than `mode` allows, and to nobody before `listen`.
     ///
     /// # Errors
-    /// [`Error::Os`], and then nothing is left behind.
+    /// [`Error::Os`], and then nothing is left behind, unless the path leads elsewhere by then.
     pub(super) fn take(
         path: &Path,
         address: &UnixAddr,
@@ -209,7 +269,11 @@ impl Place {
         let found = self.entry.stat()?;
         // `None` if somebody has put something else there.
         let found = found.filter(|found| is_type(found, SFlag::S_IFSOCK));
-        let found = found.ok_or(Error::os("bind", Errno::EADDRINUSE))?;
+        let found = found.ok_or(IN_USE)?;
+        if !self.entry.is_led_to()? {
+            // So it is not what was bound.
+            return Err(IN_USE);
+        }
         self.identity = Some(identity(&found));
         if found.st_mode & PERMISSIONS == mode.bits() {
             return Ok(());
@@ -218,7 +282,7 @@ impl Place {
         let file = self.entry.open()?;
         let opened = fstat(&file).map_err(|e| Error::os("fstat", e))?;
         if self.identity != Some(identity(&opened)) {
-            return Err(Error::os("bind", Errno::EADDRINUSE));
+            return Err(IN_USE);
         }
         let link = format!("/proc/self/fd/{}", file.as_raw_fd());
         fs::set_permissions(link, Permissions::from_mode(mode.bits()))
@@ -259,6 +323,10 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+    use std::{env, thread};
+
+    use nix::sched::{CloneFlags, unshare};
+    use tempfile::TempDir;
 
     use super::*;
 
@@ -271,14 +339,61 @@ mod tests {
 
         let lock = entry.lock().unwrap();
         assert!(lock.is_some());
-        assert_eq!(entry.remove_stale(&address), Ok(false));
+        let socket = unix_socket(SockType::SeqPacket).unwrap();
+        assert_eq!(entry.bind(&socket, &address), Err(IN_USE));
         assert!(path.exists());
-        let other = Entry::of(&directory.path().join("other")).unwrap();
-        assert_eq!(other.remove_stale(&address), Ok(true));
 
         drop(lock);
-        assert_eq!(entry.remove_stale(&address), Ok(true));
-        assert!(!path.exists());
+        assert_eq!(entry.bind(&socket, &address), Ok(()));
+        assert_eq!(is_refused(&address), Ok(false), "what is there is alive");
+    }
+
+    /// Two directories: `one` has a listener at its socket, `other` one that is dead.
+    fn one_alive() -> (TempDir, [PathBuf; 2], UnixListener) {
+        let directory = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| directory.path().join(name));
+        for path in [&one, &other] {
+            fs::create_dir(path).unwrap();
+        }
+        let alive = UnixListener::bind(one.join("socket")).unwrap();
+        drop(UnixListener::bind(other.join("socket")).unwrap());
+        (directory, [one, other], alive)
+    }
+
+    #[test]
+    fn path_that_leads_to_another_directory_by_now_is_in_use() {
+        let (directory, [one, other], _alive) = one_alive();
+        let path = one.join("socket");
+        let (entry, address) = (Entry::of(&path).unwrap(), UnixAddr::new(&path).unwrap());
+        let moved = directory.path().join("moved");
+        fs::rename(&one, &moved).unwrap();
+        fs::rename(&other, &one).unwrap();
+        let socket = unix_socket(SockType::SeqPacket).unwrap();
+        assert_eq!(entry.bind(&socket, &address), Err(IN_USE));
+        assert!(moved.join("socket").exists() && path.exists());
+
+        // Nor is it bound for ever where only the other directory has the name.
+        fs::remove_file(moved.join("socket")).unwrap();
+        assert_eq!(entry.bind(&socket, &address), Err(IN_USE));
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn relative_path_with_another_working_directory_by_now_is_in_use() {
+        let (_directory, [one, other], _alive) = one_alive();
+        let bind_elsewhere = || {
+            // A working directory of this thread's own.
+            unshare(CloneFlags::CLONE_FS).unwrap();
+            env::set_current_dir(&one).unwrap();
+            let entry = Entry::of(Path::new("socket")).unwrap();
+            let address = UnixAddr::new("socket").unwrap();
+            env::set_current_dir(&other).unwrap();
+            let socket = unix_socket(SockType::SeqPacket).unwrap();
+            entry.bind(&socket, &address)
+        };
+        let bound = thread::scope(|scope| scope.spawn(bind_elsewhere).join().unwrap());
+        assert_eq!(bound, Err(IN_USE));
+        assert!(one.join("socket").exists() && other.join("socket").exists());
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl Port {
     /// Has a packet with `key` queued when any of `signals` of the endpoint is met, once.
     ///
     /// The same endpoint may be registered many times, with any keys. Its registrations end when it
-    /// is dropped, or packed for sending. While it is registered its descriptor must not be
+    /// is dropped, packed for sending, or made one for tasks (`from_blocking`). While it is registered its descriptor must not be
     /// [armed](Stream::arm_read) for another poller. Does not block. Like `zx_object_wait_async`.
     ///
     /// # Errors

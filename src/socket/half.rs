@@ -387,12 +387,23 @@ impl<E: End> Half<E> {
         loop {
             self.wait(want, deadline)?;
             match self.attempt(&mut call) {
-                // What ended the wait was taken back: by a peer that had writing disabled for a moment, or an enemy.
-                Err(Error::WouldBlock) if self.link().is_gone() => return Err(Error::PeerClosed),
+                Err(Error::WouldBlock) if self.link().is_gone() => return self.attempt_last(call),
                 Err(Error::WouldBlock) if deadline.has_passed() => return Err(Error::TimedOut),
                 Err(Error::WouldBlock) => {}
                 result => return result,
             }
+        }
+    }
+
+    /// Carries out `call` now that the kernel has shown that the peer is gone: what that wrote before is
+    /// there. If it would block even so, what ended the wait was taken back: by a peer that had writing
+    /// disabled for a moment, or an enemy.
+    #[cold]
+    #[inline(never)]
+    fn attempt_last<T>(&mut self, call: impl FnMut(&mut E) -> Result<T>) -> Result<T> {
+        match self.attempt(call) {
+            Err(Error::WouldBlock) => Err(Error::PeerClosed),
+            result => result,
         }
     }
 
@@ -623,6 +634,23 @@ mod tests {
         assert_eq!(nothing, Err(Error::TimedOut));
         assert_eq!(receiving.spinner.limit().look, task.look / 2);
         assert_eq!(receiving.begin_wait().look, task.look / 2);
+        Ok(())
+    }
+
+    #[test]
+    fn what_the_peer_wrote_before_it_went_is_read() -> Result<()> {
+        let links = Builder::new().links(Kind::Stream)?;
+        let mut receiving = Receiving::new(Arc::clone(&links[0]))?;
+        links[0].hang_up();
+        let mut attempts = 0;
+        let read = receiving.complete_later(Deadline::NEVER, Want::All(1), |_| {
+            attempts += 1;
+            match attempts {
+                1 => Err(Error::WouldBlock),
+                _ => Ok(5),
+            }
+        });
+        assert_eq!(read, Ok(5));
         Ok(())
     }
 }

@@ -3,6 +3,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
+#[cfg(feature = "_async")]
+use std::task::Waker;
 
 use super::envelope;
 use super::lane::Belled;
@@ -54,6 +56,9 @@ pub(crate) struct Link {
     watched: AtomicBool,
     /// How often this endpoint has woken the peer.
     wake_ups: AtomicU32,
+    /// Wakes the tasks that wait at either half.
+    #[cfg(feature = "_async")]
+    tasks: Mutex<Option<Waker>>,
     pub(crate) settings: Settings,
 }
 
@@ -82,6 +87,8 @@ impl Link {
             watch: Mutex::new(None),
             watched: AtomicBool::new(false),
             wake_ups: AtomicU32::new(0),
+            #[cfg(feature = "_async")]
+            tasks: Mutex::new(None),
             settings: Settings::new(),
         })
     }
@@ -229,7 +236,11 @@ impl Link {
     /// [`Error::UnreadData`]; [`Error::Forked`].
     pub(crate) fn set_disposition(&self, own: Disposition, peer: Disposition) -> Result<()> {
         let (outgoing, incoming) = (self.belled(Role::Producer), self.belled(Role::Consumer));
-        self.change(|| endpoint::set_disposition(&outgoing, &incoming, own, peer))
+        self.change(|| endpoint::set_disposition(&outgoing, &incoming, own, peer))?;
+        // The doorbell rings at the peer, and not here.
+        #[cfg(feature = "_async")]
+        self.wake_tasks();
+        Ok(())
     }
 
     /// Disables the writes of either end or both, whether the peer is closed or not.
@@ -387,6 +398,28 @@ impl Link {
         trace::violated(self.header(), self.side, violation);
         self.close();
         self.hang_up();
+        // The other half's too.
+        #[cfg(feature = "_async")]
+        self.wake_tasks();
+    }
+
+    /// Sets what wakes the tasks that wait here.
+    #[cfg(feature = "_async")]
+    pub(crate) fn set_tasks(&self, waker: Option<Waker>) {
+        // A fork's parent may have held the lock, and nobody waits in a fork.
+        if self.check_forked().is_ok() {
+            *self.tasks.lock().unwrap_or_else(|e| e.into_inner()) = waker;
+        }
+    }
+
+    /// Wakes the tasks that wait here, who look again.
+    #[cfg(feature = "_async")]
+    fn wake_tasks(&self) {
+        // Woken without the lock: a task may run at once, or be dropped.
+        let waker = self.tasks.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     fn close(&self) {
@@ -543,6 +576,16 @@ impl Link {
     pub(crate) fn take_over(&self) {
         endpoint::take_over(&self.outgoing, &self.incoming);
         trace::claimed(self.header(), self.side);
+    }
+
+    /// Ends the registrations with ports, as somebody else is to have the rings. New ones can be made.
+    #[cfg(feature = "_async")]
+    pub(crate) fn end_registrations(&self) {
+        // They are the parent's in a fork.
+        if self.check_forked().is_ok() {
+            self.leave_observers();
+            self.with_observers(|list| list.reopen());
+        }
     }
 
     /// From here on dropping closes nothing: the endpoint lives on elsewhere.
