@@ -39,6 +39,17 @@ fn membarrier(command: libc::c_int) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
+/// Has this process registered, unless `registered` says that it was.
+fn once(registered: &AtomicU32, register: impl FnOnce() -> Result<()>) -> Result<()> {
+    let generation = fork::generation() + 1;
+    // Relaxed: two threads that both register do no harm.
+    if registered.load(Ordering::Relaxed) != generation {
+        register()?;
+        registered.store(generation, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
 /// Registers this process as one whose CPUs take part, once, and sees that it may
 /// still call for a barrier.
 ///
@@ -49,14 +60,11 @@ fn membarrier(command: libc::c_int) -> Result<(), Errno> {
 /// # Errors
 /// [`Error::FenceRefused`] if the kernel or a sandbox does not allow it.
 pub(crate) fn register() -> Result<()> {
-    let generation = fork::generation() + 1;
-    // Relaxed: two threads that both register do no harm.
-    if REGISTERED.load(Ordering::Relaxed) != generation {
+    once(&REGISTERED, || {
         membarrier(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)
             .map_err(|_| Error::FenceRefused)?;
-        visit::every_cpu()?;
-        REGISTERED.store(generation, Ordering::Relaxed);
-    }
+        visit::every_cpu()
+    })?;
     // A sandbox may allow one command and not the other, and may have been entered
     // since the last pair: an endpoint that could never wait is refused now.
     membarrier(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED).map_err(|_| Error::FenceRefused)
@@ -84,17 +92,14 @@ pub(crate) fn global_expedited() -> Result<()> {
 /// # Errors
 /// [`Error::FenceRefused`] if the kernel or a sandbox does not allow it.
 pub(crate) fn private_expedited() -> Result<()> {
-    let generation = fork::generation() + 1;
-    // Relaxed: two threads that both register do no harm.
-    if REGISTERED_PRIVATE.load(Ordering::Relaxed) != generation {
-        membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
-            .map_err(|_| Error::FenceRefused)?;
-        REGISTERED_PRIVATE.store(generation, Ordering::Relaxed);
-    }
+    once(&REGISTERED_PRIVATE, || {
+        membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED).map_err(|_| Error::FenceRefused)
+    })?;
     membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED).map_err(|_| Error::FenceRefused)
 }
 
-#[cfg(test)]
+// Only there it is known how the kernel counts what barriers are.
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use std::fs;
     use std::sync::atomic::AtomicUsize;
@@ -129,8 +134,6 @@ mod tests {
         assert!(start.elapsed() >= SETTLED);
     }
 
-    /// Where the kernel says so: it counts the interrupts that barriers are.
-    #[cfg(target_arch = "x86_64")]
     #[test]
     fn barrier_in_the_process_reaches_cpus_on_which_threads_have_ended() {
         const ROUNDS: usize = 20;
